@@ -1,0 +1,105 @@
+//! The numbered laws (SESSION.md, section 8): written once; tests, simulation and the running program call them.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use crate::session::{EndReason, Session};
+use crate::time::Span;
+
+/// A law.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Law {
+    /// Sessions of one user never overlap and are in order.
+    L1,
+    /// Each activity is in exactly one session, or is Silent, Late or Orphan.
+    L2,
+    /// Order and repetition of arrival change nothing.
+    L3,
+    /// File = live = cluster.
+    L4,
+    /// Lab = replay.
+    L5,
+    /// The parts of a session add up to its length.
+    L6,
+    /// The sum over the sessions of a user equals the user's totals.
+    L7,
+    /// A session's gaps are under its timeout; those between its sessions are not, or the break is forced.
+    L8,
+}
+
+/// A law that does not hold, and the facts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken {
+    /// Which one.
+    pub law: Law,
+    /// What was seen.
+    pub facts: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "law {:?} is broken: {}", self.law, self.facts)
+    }
+}
+
+impl core::error::Error for Broken {}
+
+/// L1: the later of two sessions of one user begins after the earlier one ended, and is numbered next.
+///
+/// Both may lie on one microsecond only when the break was forced.
+pub fn in_order(earlier: &Session, reason: EndReason, later: &Session) -> Result<(), Broken> {
+    let apart =
+        earlier.ended_at < later.started_at || (earlier.ended_at == later.started_at && reason != EndReason::TimedOut);
+    if apart && earlier.ordinal + 1 == later.ordinal {
+        return Ok(());
+    }
+    Err(Broken {
+        law: Law::L1,
+        facts: format!(
+            "session {} ended at {} and session {} started at {} (microseconds since 1970)",
+            earlier.ordinal,
+            earlier.ended_at.as_micros(),
+            later.ordinal,
+            later.started_at.as_micros()
+        ),
+    })
+}
+
+/// L2: what came in is what went into sessions and what was set aside for a reason.
+pub fn all_accounted(seen: u64, joined: u64, set_aside: u64) -> Result<(), Broken> {
+    if seen == joined + set_aside {
+        return Ok(());
+    }
+    Err(Broken {
+        law: Law::L2,
+        facts: format!("{seen} events came in, {joined} are in sessions and {set_aside} were set aside"),
+    })
+}
+
+/// L6: foreground, playing and idle time together are the length.
+pub fn parts_add_up(session: &Session) -> Result<(), Broken> {
+    if session.parts.length() == session.length() {
+        return Ok(());
+    }
+    Err(Broken {
+        law: Law::L6,
+        facts: format!(
+            "the parts of the session that started at {} come to {} us, its length is {} us",
+            session.started_at.as_micros(),
+            session.parts.length().as_micros(),
+            session.length().as_micros()
+        ),
+    })
+}
+
+/// L7: the lengths of a user's sessions come to the user's total.
+pub fn totals_agree(sum: Span, total: Span) -> Result<(), Broken> {
+    if sum == total {
+        return Ok(());
+    }
+    Err(Broken {
+        law: Law::L7,
+        facts: format!("the sessions come to {} us, the total says {} us", sum.as_micros(), total.as_micros()),
+    })
+}

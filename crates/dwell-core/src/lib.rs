@@ -1,0 +1,20 @@
+//! The rules of sessions: what an event proves, when a session ends, and what every other timeout would have done.
+//!
+//! Core knows no clock, no disk, no wire and no order of hashing; it cannot fail, since it takes checked types and
+//! returns outcomes. Start at [`session::Sessionizer::observe`].
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod engagement;
+pub mod event;
+pub mod id;
+pub mod law;
+pub mod policy;
+pub mod presence;
+pub mod profile;
+pub mod session;
+pub mod time;
+pub mod timeline;

@@ -1,0 +1,189 @@
+//! Being there is a stretch of time: events become presence, and what lies between is silence.
+//!
+//! Nothing here depends on the timeout. The sessionizer judges the silences under one timeout, the lab under all,
+//! and both get them from here: that is why the lab equals a replay (law L5).
+
+use alloc::vec::Vec;
+
+use crate::event::{Activity, EventKind, Weight};
+use crate::policy::{Playing, Standing};
+use crate::session::EndReason;
+use crate::time::{Span, Timeout, Timestamp};
+
+/// What the screen of the device shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ground {
+    /// The app, or nothing is known: a log without lifecycle counts as foreground.
+    Foreground,
+    /// Something else.
+    Background,
+}
+
+/// What lies between two activities of a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Silence {
+    /// The activity before it.
+    pub after: Timestamp,
+    /// Where presence ended and silence began; never before `after`, but past the next activity when something
+    /// was to go on playing.
+    pub reach: Timestamp,
+    /// The activity at its end.
+    pub until: Timestamp,
+    /// What the screen showed meanwhile.
+    pub ground: Ground,
+    /// Who decides whether it ends a session.
+    pub judge: Judge,
+}
+
+impl Silence {
+    /// Returns how long nobody was there; nothing when the presence reached the next activity.
+    #[must_use]
+    #[inline]
+    pub const fn gap(&self) -> Span {
+        self.until.since(self.reach)
+    }
+}
+
+/// Who decides whether a silence ends a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Judge {
+    /// The user's timeout: the lab varies it.
+    Timeout,
+    /// The background timeout, the same whatever the timeout is.
+    Background(Timeout),
+    /// Nobody: the break is forced, however short the silence.
+    Forced(EndReason),
+}
+
+/// Where one user stands in time: what was last heard of them, and what still plays.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    last: Option<Timestamp>,
+    reach: Timestamp,
+    ground: Ground,
+    /// Players and how far their last signal reaches; few, so a list.
+    players: Vec<(u32, Timestamp)>,
+    forced: Option<EndReason>,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Presence { last: None, reach: Timestamp::MIN, ground: Ground::Foreground, players: Vec::new(), forced: None }
+    }
+}
+
+impl Presence {
+    /// Returns the furthest moment to which the user is believed to be there.
+    #[must_use]
+    pub const fn reach(&self) -> Timestamp {
+        self.reach
+    }
+
+    /// Returns when the user was last heard of.
+    #[must_use]
+    pub const fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// Returns what the screen shows.
+    #[must_use]
+    pub const fn ground(&self) -> Ground {
+        self.ground
+    }
+
+    /// Says whether something is believed to play at `now`.
+    #[must_use]
+    pub fn plays_at(&self, now: Timestamp) -> bool {
+        self.players.iter().any(|(_, until)| now < *until)
+    }
+
+    /// Returns what would lie between the last activity and `until`; `None` before the first activity.
+    #[must_use]
+    #[inline]
+    pub fn silence_before(&self, until: Timestamp, standing: &Standing) -> Option<Silence> {
+        let after = self.last?;
+        let judge = self.judge(after, until, standing);
+        Some(Silence { after, reach: self.reach, until, ground: self.ground, judge })
+    }
+
+    #[inline]
+    fn judge(&self, after: Timestamp, until: Timestamp, standing: &Standing) -> Judge {
+        if let Some(reason) = self.forced {
+            return Judge::Forced(reason);
+        }
+        let rules = standing.rules_at(self.reach);
+        if let Some(zone) = &rules.midnight
+            && zone.day_of(after) != zone.day_of(until)
+        {
+            return Judge::Forced(EndReason::Midnight);
+        }
+        match (self.ground, rules.background_timeout) {
+            (Ground::Background, Some(timeout)) if self.reach == after => Judge::Background(timeout),
+            _ => Judge::Timeout,
+        }
+    }
+
+    /// Takes the user's next event in order of (`happened_at`, `message_id`). Silent ones leave no trace.
+    #[inline]
+    pub fn observe(&mut self, activity: &Activity, standing: &Standing) {
+        match activity.kind.weight() {
+            Weight::Starts => {}
+            Weight::Extends => {}
+            Weight::Silent => {
+                if activity.kind == EventKind::UserChanged && self.last.is_some() {
+                    self.cut(EndReason::UserChanged);
+                }
+                return;
+            }
+        }
+        let at = activity.happened_at;
+        self.last = Some(at);
+        self.forced = None;
+        match activity.kind {
+            EventKind::Opened | EventKind::Foregrounded | EventKind::Screen | EventKind::Page | EventKind::Action => {
+                self.ground = Ground::Foreground;
+            }
+            EventKind::Backgrounded => self.ground = Ground::Background,
+            EventKind::PlayingStarted | EventKind::PlayingProgress | EventKind::PlayingStopped => {
+                self.hear_player(activity, standing);
+            }
+            EventKind::Closed => {
+                self.reach = at;
+                self.cut(EndReason::Closed);
+                return;
+            }
+            EventKind::Heartbeat | EventKind::UserChanged | EventKind::Silent => {}
+        }
+        self.reach = at;
+        if !self.players.is_empty() {
+            self.reach_with_players(at);
+        }
+    }
+
+    /// Replaces what the same player said before.
+    fn hear_player(&mut self, activity: &Activity, standing: &Standing) {
+        self.players.retain(|(player, _)| *player != activity.player);
+        let Playing::Reaches(patience) = standing.rules_at(activity.happened_at).playing else { return };
+        if activity.kind != EventKind::PlayingStopped {
+            let until = activity.happened_at.plus(activity.remaining.unwrap_or(patience));
+            self.players.push((activity.player, until));
+        }
+    }
+
+    fn reach_with_players(&mut self, at: Timestamp) {
+        self.players.retain(|(_, until)| at < *until);
+        for (_, until) in &self.players {
+            self.reach = self.reach.max(*until);
+        }
+    }
+
+    /// Ends all presence at the last activity; whatever comes next is a new session.
+    fn cut(&mut self, reason: EndReason) {
+        self.players.clear();
+        if let Some(last) = self.last {
+            self.reach = last;
+        }
+        self.ground = Ground::Foreground;
+        self.forced = Some(reason);
+    }
+}

@@ -1,0 +1,289 @@
+//! Activities of one user become sessions.
+//!
+//! The [`Sessionizer`] takes a user's events in order and says which sessions have ended. It is the only one: a
+//! file, a live stream and a cluster call it alike (law L4). Where order is not given, [`crate::timeline`] makes it.
+
+use alloc::vec::Vec;
+
+use crate::engagement::{Parts, parts_between};
+use crate::event::{Activity, EventKind, Outcome, Weight};
+use crate::policy::{Campaigns, Decided, Source, Standing};
+use crate::presence::{Judge, Presence, Silence};
+use crate::time::{Span, Timestamp};
+
+/// Why a session ended (SESSION.md, section 3; the last two only under named profiles).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum EndReason {
+    /// The gap reached the timeout.
+    TimedOut,
+    /// The app was closed.
+    Closed,
+    /// The device was handed to another user.
+    UserChanged,
+    /// It would have been longer than `max_length`.
+    TooLong,
+    /// A new day began.
+    Midnight,
+    /// Another campaign brought the user.
+    NewCampaign,
+}
+
+impl EndReason {
+    /// All reasons, in their order.
+    pub const ALL: [EndReason; 6] = [
+        EndReason::TimedOut,
+        EndReason::Closed,
+        EndReason::UserChanged,
+        EndReason::TooLong,
+        EndReason::Midnight,
+        EndReason::NewCampaign,
+    ];
+
+    /// Returns the word for it in files and answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            EndReason::TimedOut => "timed_out",
+            EndReason::Closed => "closed",
+            EndReason::UserChanged => "user_changed",
+            EndReason::TooLong => "too_long",
+            EndReason::Midnight => "midnight",
+            EndReason::NewCampaign => "new_campaign",
+        }
+    }
+}
+
+/// What is known of a session, open or closed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Session {
+    /// The user's nth session, counted from 1.
+    pub ordinal: u32,
+    /// The first activity.
+    pub started_at: Timestamp,
+    /// When the user was last seen: not when we noticed that they had left.
+    pub ended_at: Timestamp,
+    /// How many events the sessionizer had seen before its first activity: where the caller finds the rest of it.
+    pub first: u64,
+    /// Likewise for its last activity.
+    pub last: u64,
+    /// How many activities it holds.
+    pub activities: u64,
+    /// Foreground, playing and idle time.
+    pub parts: Parts,
+    /// The timeout it lived under, and whose it was, when its last gap began.
+    pub decided: Decided,
+    /// Keys of the platforms that its activities came from, in order, without 0.
+    pub platforms: Vec<u32>,
+    /// Keys of the devices likewise.
+    pub devices: Vec<u32>,
+    /// The campaign that brought the user, 0 for none.
+    pub campaign: u32,
+}
+
+impl Session {
+    /// Returns the time from the first activity to the last.
+    #[must_use]
+    pub const fn length(&self) -> Span {
+        self.ended_at.since(self.started_at)
+    }
+}
+
+/// A session that will not grow.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClosedSession {
+    /// What is known of it.
+    pub session: Session,
+    /// Why it ended.
+    pub reason: EndReason,
+}
+
+/// What one event did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Observed {
+    /// What became of the event.
+    pub outcome: Outcome,
+    /// The session that it ended, if it did.
+    pub ended: Option<ClosedSession>,
+}
+
+/// Turns the events of one user, given in order, into sessions.
+#[derive(Clone, Debug)]
+pub struct Sessionizer<'p> {
+    standing: &'p Standing,
+    presence: Presence,
+    open: Option<Session>,
+    /// The platform of the last activity: its timeout is the one that applies when the gap begins.
+    platform: u32,
+    seen: u64,
+    sessions: u32,
+}
+
+impl<'p> Sessionizer<'p> {
+    /// Begins with a user of whom nothing is known but what holds for them.
+    #[must_use]
+    pub fn new(standing: &'p Standing) -> Self {
+        Sessionizer { standing, presence: Presence::default(), open: None, platform: 0, seen: 0, sessions: 0 }
+    }
+
+    /// Takes the user's next event in order of (`happened_at`, `message_id`).
+    #[inline]
+    pub fn observe(&mut self, activity: &Activity) -> Observed {
+        let ended = self.end_before(activity);
+        let outcome = match activity.kind.weight() {
+            Weight::Starts => self.join(activity),
+            Weight::Extends if self.open.is_some() => self.join(activity),
+            Weight::Extends => Outcome::Orphan,
+            Weight::Silent => Outcome::Silent,
+        };
+        self.presence.observe(activity, self.standing);
+        if outcome != Outcome::Silent {
+            self.platform = activity.platform;
+        }
+        if outcome == Outcome::Joined {
+            self.decide();
+        }
+        self.seen += 1;
+        if activity.kind == EventKind::Closed && outcome == Outcome::Joined {
+            return Observed { outcome, ended: self.close(EndReason::Closed) };
+        }
+        Observed { outcome, ended }
+    }
+
+    /// Ends the open session if its deadline has passed by `now`: without waiting for the user's next visit.
+    pub fn advance(&mut self, now: Timestamp) -> Option<ClosedSession> {
+        if self.deadline()? <= now {
+            return self.close(EndReason::TimedOut);
+        }
+        None
+    }
+
+    /// Returns when the silence after the open session reaches its timeout.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let open = self.open.as_ref()?;
+        let earliest = open.started_at.plus(self.standing.rules_at(self.presence.reach()).shortest);
+        Some(self.presence.reach().plus(open.decided.timeout.as_span()).max(earliest))
+    }
+
+    /// Returns the session that may still grow.
+    #[must_use]
+    pub const fn open(&self) -> Option<&Session> {
+        self.open.as_ref()
+    }
+
+    /// Takes the session that may still grow, when nothing more will be observed.
+    #[must_use]
+    pub fn finish(self) -> Option<Session> {
+        self.open
+    }
+
+    /// Returns what is known of the user's presence.
+    #[must_use]
+    pub const fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// Closes the open session if the silence before this event, or the event itself, ends it.
+    #[inline]
+    fn end_before(&mut self, activity: &Activity) -> Option<ClosedSession> {
+        let open = self.open.as_ref()?;
+        if activity.kind == EventKind::Silent {
+            return None;
+        }
+        let silence = self.presence.silence_before(activity.happened_at, self.standing)?;
+        let reason = self.judge(open, &silence, activity)?;
+        self.close(reason)
+    }
+
+    /// Says why the open session ends before this activity, if it does.
+    #[inline]
+    fn judge(&self, open: &Session, silence: &Silence, activity: &Activity) -> Option<EndReason> {
+        let rules = self.standing.rules_at(silence.reach);
+        let at = activity.happened_at;
+        let long_enough = rules.shortest <= at.since(open.started_at);
+        let reached = match silence.judge {
+            Judge::Forced(reason) => return Some(reason),
+            Judge::Background(timeout) => timeout.is_reached_by(silence.gap()),
+            Judge::Timeout => open.decided.timeout.is_reached_by(silence.gap()),
+        };
+        if reached && long_enough {
+            return Some(EndReason::TimedOut);
+        }
+        if activity.kind == EventKind::UserChanged {
+            return Some(EndReason::UserChanged);
+        }
+        if rules.max_length.is_some_and(|longest| longest < at.since(open.started_at)) {
+            return Some(EndReason::TooLong);
+        }
+        if rules.campaigns == Campaigns::StartAnew && activity.campaign != 0 && activity.campaign != open.campaign {
+            return Some(EndReason::NewCampaign);
+        }
+        None
+    }
+
+    #[inline]
+    fn join(&mut self, activity: &Activity) -> Outcome {
+        let at = activity.happened_at;
+        let Some(open) = &mut self.open else {
+            self.start(activity);
+            return Outcome::Joined;
+        };
+        if let Some(silence) = self.presence.silence_before(at, self.standing) {
+            open.parts.add(parts_between(&silence, self.standing.rules_at(silence.reach).idle_after));
+        }
+        open.ended_at = at;
+        open.last = self.seen;
+        open.activities += 1;
+        insert(&mut open.platforms, activity.platform);
+        insert(&mut open.devices, activity.device);
+        Outcome::Joined
+    }
+
+    fn start(&mut self, activity: &Activity) {
+        self.sessions += 1;
+        let mut session = Session {
+            ordinal: self.sessions,
+            started_at: activity.happened_at,
+            ended_at: activity.happened_at,
+            first: self.seen,
+            last: self.seen,
+            activities: 1,
+            parts: Parts::default(),
+            decided: self.standing.timeout_at(activity.happened_at, activity.platform),
+            platforms: Vec::new(),
+            devices: Vec::new(),
+            campaign: activity.campaign,
+        };
+        insert(&mut session.platforms, activity.platform);
+        insert(&mut session.devices, activity.device);
+        self.open = Some(session);
+    }
+
+    /// Settles under which timeout the gap that begins now will be judged.
+    #[inline]
+    fn decide(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let from = self.presence.reach();
+        open.decided = self.standing.timeout_at(from, self.platform);
+        if let Some(Silence { judge: Judge::Background(timeout), .. }) =
+            self.presence.silence_before(from, self.standing)
+        {
+            open.decided = Decided { timeout, source: Source::Background };
+        }
+    }
+
+    fn close(&mut self, reason: EndReason) -> Option<ClosedSession> {
+        Some(ClosedSession { session: self.open.take()?, reason })
+    }
+}
+
+/// Puts a key in its place unless it is there, or is 0.
+#[inline]
+fn insert(keys: &mut Vec<u32>, key: u32) {
+    if key == 0 {
+        return;
+    }
+    if let Err(place) = keys.binary_search(&key) {
+        keys.insert(place, key);
+    }
+}

@@ -1,0 +1,7 @@
+//! History and files: events in from CSV, TSV, NDJSON and Parquet; sessions and the lab out.
+//!
+//! The lake knows files, never rules: whether a silence ends a session is asked of `dwell-core`. Start at
+//! [`batch::EventBatch`], what every reader hands on.
+
+pub mod batch;
+pub mod names;
