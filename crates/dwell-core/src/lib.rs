@@ -11,6 +11,7 @@ extern crate alloc;
 pub mod engagement;
 pub mod event;
 pub mod id;
+pub mod lab;
 pub mod law;
 pub mod policy;
 pub mod presence;

@@ -157,6 +157,15 @@ impl Timeout {
     pub const fn is_reached_by(self, gap: Span) -> bool {
         self.0.0 <= gap.0
     }
+
+    /// Returns how many of all timeouts, counted from [`Timeout::SHORTEST`] up in whole seconds, a silence of
+    /// length `gap` reaches: it ends a session under exactly these. [`Timeout::is_reached_by`], asked of all at once.
+    #[must_use]
+    #[inline]
+    pub const fn reached_by(gap: Span) -> u32 {
+        let seconds = gap.whole_secs();
+        if seconds < Timeout::LONGEST.as_secs() as i64 { seconds as u32 } else { Timeout::LONGEST.as_secs() }
+    }
 }
 
 /// A number of seconds that is no timeout.

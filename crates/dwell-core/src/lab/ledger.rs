@@ -1,0 +1,98 @@
+//! The gaps in order of length: how many sessions there are under every timeout, and how long they are together.
+
+use alloc::vec::Vec;
+
+use crate::time::{Span, Timeout};
+
+/// All gaps that part sessions, by the number of whole-second timeouts that they reach.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GapLedger {
+    always: u64,
+    /// At `s`: gaps between two sessions that part them under timeouts up to `s` seconds.
+    gaps: Vec<u64>,
+    /// At `s`: by how many microseconds all sessions together grow when timeouts pass `s` seconds.
+    growth: Vec<i64>,
+}
+
+/// Sessions under one timeout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CurvePoint {
+    /// The timeout.
+    pub timeout: Timeout,
+    /// How many sessions there are.
+    pub sessions: u64,
+    /// Their length together.
+    pub total_length: Span,
+}
+
+impl CurvePoint {
+    /// Returns the mean length in microseconds, rounded down; zero without sessions.
+    #[must_use]
+    pub fn mean_length(&self) -> Span {
+        Span::from_micros(self.total_length.as_micros().checked_div(self.sessions as i64).unwrap_or(0))
+    }
+}
+
+const ALL: usize = Timeout::LONGEST.as_secs() as usize;
+
+impl Default for GapLedger {
+    fn default() -> Self {
+        GapLedger { always: 0, gaps: alloc::vec![0; ALL], growth: alloc::vec![0; ALL] }
+    }
+}
+
+impl GapLedger {
+    /// Notes a session that no timeout joins to an earlier one.
+    pub fn always(&mut self) {
+        self.always += 1;
+    }
+
+    /// Notes that two stretches are one under timeouts above `at` seconds.
+    #[inline]
+    pub fn join(&mut self, at: u32, both_start: bool, longer_by: Span) {
+        let at = at as usize;
+        if at < ALL {
+            self.gaps[at] += u64::from(both_start);
+            self.growth[at] = self.growth[at].saturating_add(longer_by.as_micros());
+        }
+    }
+
+    /// Adds what another ledger holds.
+    pub fn merge(&mut self, other: &GapLedger) {
+        self.always += other.always;
+        for (mine, theirs) in self.gaps.iter_mut().zip(&other.gaps) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.growth.iter_mut().zip(&other.growth) {
+            *mine = mine.saturating_add(*theirs);
+        }
+    }
+
+    /// Returns the curve: one point for every whole second from 1 s to 24 h, in order.
+    #[must_use]
+    pub fn curve(&self) -> Vec<CurvePoint> {
+        let mut sessions = self.always + self.gaps.iter().sum::<u64>();
+        let mut total = 0i64;
+        let mut curve = Vec::with_capacity(ALL);
+        for (joined, growth) in self.gaps.iter().zip(&self.growth) {
+            sessions -= joined;
+            total = total.saturating_add(*growth);
+            if let Ok(timeout) = Timeout::from_secs(curve.len() as u64 + 1) {
+                curve.push(CurvePoint { timeout, sessions, total_length: Span::from_micros(total) });
+            }
+        }
+        curve
+    }
+
+    /// Returns, for every whole second `s` from 0 on, how many gaps between sessions last `s` seconds and a part.
+    #[must_use]
+    pub fn gaps(&self) -> &[u64] {
+        &self.gaps
+    }
+
+    /// Returns how many sessions no timeout joins to an earlier one: users and forced breaks.
+    #[must_use]
+    pub const fn sessions_always(&self) -> u64 {
+        self.always
+    }
+}

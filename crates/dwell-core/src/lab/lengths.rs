@@ -1,0 +1,332 @@
+//! The exact distribution of the lengths of sessions under every timeout of a grid, in bounded memory.
+//!
+//! Every session counts in a bucket of about a ninetieth of its length, for the range of timeouts under which it
+//! is one. Exact values are kept too, until there are many; from then on only those in buckets where, as far as is
+//! known by then, a quantile will lie. When the last session is in, the buckets say which value each quantile is,
+//! and it is among those kept; should a bucket that was let go turn out to be needed, [`Missing`] says so, and the
+//! second pass knows beforehand what to keep. No value that is returned is rounded.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::time::{Span, Timeout};
+
+/// How many timeouts a grid may have.
+pub const LARGEST_GRID: usize = 64;
+
+/// The quantiles that are asked for, in thousandths: median, three quarters, nine tenths, ninety-nine hundredths.
+const ASKED: [u64; 4] = [500, 750, 900, 990];
+
+/// How many exact values are kept before the first choice is made.
+const KEPT_AT_FIRST: usize = 1 << 20;
+
+const SUBDIVISIONS_LOG2: u32 = 6;
+const SUBDIVISIONS: usize = 1 << SUBDIVISIONS_LOG2;
+/// Lengths below 2^16 us, a fifteenth of a second, share the first octave's buckets.
+const FIRST_OCTAVE: u32 = 16;
+const BUCKETS: usize = (64 - FIRST_OCTAVE as usize) * SUBDIVISIONS;
+
+/// Timeouts in order, at most [`LARGEST_GRID`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Grid {
+    timeouts: Vec<Timeout>,
+    /// At `s`: how many of them are at most `s` seconds.
+    up_to: Vec<u8>,
+}
+
+impl Grid {
+    /// Takes timeouts in any order; beyond the first [`LARGEST_GRID`] they are left out.
+    #[must_use]
+    pub fn new(timeouts: &[Timeout]) -> Self {
+        let mut timeouts = timeouts.to_vec();
+        timeouts.sort_unstable();
+        timeouts.dedup();
+        timeouts.truncate(LARGEST_GRID);
+        let at_most = |seconds: u32| timeouts.partition_point(|timeout| timeout.as_secs() <= seconds) as u8;
+        let up_to = (0..=Timeout::LONGEST.as_secs()).map(at_most).collect();
+        Grid { timeouts, up_to }
+    }
+
+    /// Returns 64 timeouts from 1 s to 24 h, each about a fifth longer than the one before, with the vendors'
+    /// defaults and the round ones among them.
+    #[must_use]
+    pub fn standard() -> Self {
+        const SECONDS: [u64; LARGEST_GRID] = [
+            1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 25, 30, 37, 45, 52, 60, 75, 90, 105, 120, 150, 180, 210, 240, 300,
+            360, 420, 480, 540, 600, 720, 900, 1050, 1200, 1500, 1800, 2100, 2400, 2700, 3000, 3600, 4500, 5400, 6300,
+            7200, 9000, 10_800, 12_600, 14_400, 16_200, 18_000, 21_600, 25_200, 28_800, 32_400, 36_000, 43_200, 50_400,
+            57_600, 64_800, 72_000, 86_400,
+        ];
+        Grid::new(&SECONDS.map(|seconds| Timeout::from_secs(seconds).unwrap_or(Timeout::DEFAULT)))
+    }
+
+    /// Returns the timeouts in order.
+    #[must_use]
+    pub fn timeouts(&self) -> &[Timeout] {
+        &self.timeouts
+    }
+
+    /// Returns the places of the timeouts above `above` and up to `up_to` seconds, as a half-open range.
+    #[inline]
+    fn between(&self, above: u32, up_to: u32) -> (u8, u8) {
+        (self.up_to[above as usize], self.up_to[up_to as usize])
+    }
+}
+
+/// Lengths that a share of all sessions do not pass: the smallest length for which that holds (nearest rank).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Quantiles {
+    /// A half.
+    pub median: Span,
+    /// Three quarters.
+    pub p75: Span,
+    /// Nine tenths.
+    pub p90: Span,
+    /// Ninety-nine hundredths.
+    pub p99: Span,
+}
+
+/// Exact values were let go that turn out to be needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Missing {
+    /// How many of the quantiles asked for cannot be told.
+    pub quantiles: usize,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} quantiles need a second pass", self.quantiles)
+    }
+}
+
+impl core::error::Error for Missing {}
+
+/// The lengths of all sessions under every timeout of a grid.
+#[derive(Clone, Debug)]
+pub struct Lengths {
+    grid: Grid,
+    /// By bucket, then by place in the grid: how many more sessions than at the place before.
+    steps: Vec<i64>,
+    /// By place in the grid: how many more sessions of one activity than at the place before.
+    single_steps: Vec<i64>,
+    /// By bucket: the places in the grid, as bits, for which every value was kept from the beginning.
+    wanted: Vec<u64>,
+    kept: Vec<Kept>,
+    /// How many values may be kept before the next choice.
+    choose_at: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    length: Span,
+    from: u8,
+    to: u8,
+}
+
+impl Lengths {
+    /// Begins with no sessions.
+    #[must_use]
+    pub fn new(grid: Grid) -> Self {
+        let places = grid.timeouts.len() + 1;
+        Lengths {
+            steps: alloc::vec![0; BUCKETS * places],
+            single_steps: alloc::vec![0; places],
+            wanted: alloc::vec![u64::MAX; BUCKETS],
+            kept: Vec::new(),
+            choose_at: KEPT_AT_FIRST,
+            grid,
+        }
+    }
+
+    /// Returns an empty one that keeps just what the quantiles of this one need.
+    #[must_use]
+    pub fn again(&self) -> Lengths {
+        let mut again = Lengths::new(self.grid.clone());
+        again.wanted = self.targets(0);
+        again.choose_at = usize::MAX;
+        again
+    }
+
+    /// Returns the grid.
+    #[must_use]
+    pub const fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Notes a session under timeouts above `above` and up to `up_to` seconds.
+    #[inline]
+    pub fn add(&mut self, length: Span, activities: u32, above: u32, up_to: u32) {
+        let (from, to) = self.grid.between(above, up_to);
+        if to <= from {
+            return;
+        }
+        if activities == 1 {
+            // Its length is nothing: counted apart, for there are more of these than of all others together.
+            self.single_steps[from as usize] += 1;
+            self.single_steps[to as usize] -= 1;
+            return;
+        }
+        let bucket = bucket_of(length);
+        let row = bucket * (self.grid.timeouts.len() + 1);
+        self.steps[row + from as usize] += 1;
+        self.steps[row + to as usize] -= 1;
+        if self.wanted[bucket] & places(from, to) != 0 {
+            self.kept.push(Kept { length, from, to });
+            if self.choose_at <= self.kept.len() {
+                self.choose();
+            }
+        }
+    }
+
+    /// Adds what another one holds; both must have the same grid.
+    pub fn merge(&mut self, other: Lengths) {
+        for (mine, theirs) in self.steps.iter_mut().zip(&other.steps) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.single_steps.iter_mut().zip(&other.single_steps) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.wanted.iter_mut().zip(&other.wanted) {
+            *mine &= theirs;
+        }
+        self.kept.extend(other.kept);
+    }
+
+    /// Returns, for every timeout of the grid, how many sessions hold one activity only.
+    #[must_use]
+    pub fn one_activity(&self) -> Vec<u64> {
+        let running = self.single_steps.iter().scan(0, |sum, step| {
+            *sum += step;
+            Some(*sum as u64)
+        });
+        running.take(self.grid.timeouts.len()).collect()
+    }
+
+    /// Returns the exact quantiles for every timeout of the grid.
+    pub fn quantiles(&self) -> Result<Vec<Quantiles>, Missing> {
+        let by_bucket = self.kept_by_bucket();
+        let counts = self.counts();
+        let mut missing = 0;
+        let mut all = Vec::new();
+        for (place, counts) in counts.iter().enumerate() {
+            let mut asked = ASKED.map(|thousandths| {
+                let Some((bucket, rank)) = find(counts, thousandths) else { return Some(Span::ZERO) };
+                self.exact(place, bucket, rank, &by_bucket[bucket])
+            });
+            missing += asked.iter().filter(|found| found.is_none()).count();
+            let mut next = |index: usize| asked[index].take().unwrap_or(Span::ZERO);
+            all.push(Quantiles { median: next(0), p75: next(1), p90: next(2), p99: next(3) });
+        }
+        if missing == 0 { Ok(all) } else { Err(Missing { quantiles: missing }) }
+    }
+
+    /// Returns the value with this rank, counted from 0, among those of one bucket under one timeout.
+    fn exact(&self, place: usize, bucket: usize, rank: u64, kept: &[Kept]) -> Option<Span> {
+        let singles = if bucket == 0 { self.one_activity()[place] } else { 0 };
+        if rank < singles {
+            return Some(Span::ZERO);
+        }
+        if self.wanted[bucket] & (1 << place) == 0 {
+            return None;
+        }
+        let there = |kept: &&Kept| usize::from(kept.from) <= place && place < usize::from(kept.to);
+        let mut lengths: Vec<Span> = kept.iter().filter(there).map(|kept| kept.length).collect();
+        let rank = (rank - singles) as usize;
+        if lengths.len() <= rank {
+            return None;
+        }
+        Some(*lengths.select_nth_unstable(rank).1)
+    }
+
+    /// Keeps from now on only what lies where a quantile will probably lie, judged by what has been seen.
+    #[cold]
+    fn choose(&mut self) {
+        let targets = self.targets(1);
+        for (wanted, target) in self.wanted.iter_mut().zip(&targets) {
+            *wanted &= target;
+        }
+        let wanted = &self.wanted;
+        self.kept.retain(|kept| wanted[bucket_of(kept.length)] & places(kept.from, kept.to) != 0);
+        self.choose_at = KEPT_AT_FIRST.max(2 * self.kept.len());
+    }
+
+    /// Returns, by bucket, the places in the grid for which a quantile lies there or within `margin` of it: so many
+    /// buckets, and so many hundredths of all sessions, to either side.
+    fn targets(&self, margin: usize) -> Vec<u64> {
+        let mut targets = alloc::vec![0; BUCKETS];
+        for (place, counts) in self.counts().iter().enumerate() {
+            for thousandths in ASKED {
+                let shift = 10 * margin as u64;
+                let Some((low, _)) = find(counts, thousandths.saturating_sub(shift)) else { continue };
+                let Some((high, _)) = find(counts, (thousandths + shift).min(1000)) else { continue };
+                let last = (high + margin).min(BUCKETS - 1);
+                for target in &mut targets[low.saturating_sub(margin)..=last] {
+                    *target |= 1 << place;
+                }
+            }
+        }
+        targets
+    }
+
+    /// Returns, by place in the grid, the number of sessions in each bucket.
+    fn counts(&self) -> Vec<Vec<u64>> {
+        let places = self.grid.timeouts.len();
+        let singles = self.one_activity();
+        let mut counts = alloc::vec![alloc::vec![0; BUCKETS]; places];
+        for (bucket, steps) in self.steps.chunks(places + 1).enumerate() {
+            let mut running = 0;
+            for (place, step) in steps.iter().take(places).enumerate() {
+                running += step;
+                counts[place][bucket] = running as u64;
+            }
+        }
+        for (counts, singles) in counts.iter_mut().zip(singles) {
+            counts[0] += singles;
+        }
+        counts
+    }
+
+    fn kept_by_bucket(&self) -> Vec<Vec<Kept>> {
+        let mut by_bucket = alloc::vec![Vec::new(); BUCKETS];
+        for kept in &self.kept {
+            by_bucket[bucket_of(kept.length)].push(*kept);
+        }
+        by_bucket
+    }
+}
+
+/// Returns places `from..to` of the grid as bits.
+#[inline]
+const fn places(from: u8, to: u8) -> u64 {
+    below_places(to) & !below_places(from)
+}
+
+#[inline]
+const fn below_places(place: u8) -> u64 {
+    if place < 64 { (1 << place) - 1 } else { u64::MAX }
+}
+
+/// Returns the bucket of a length: 64 to the octave.
+#[inline]
+const fn bucket_of(length: Span) -> usize {
+    let micros = length.as_micros() as u64;
+    let octave = (micros | 1).ilog2();
+    if octave < FIRST_OCTAVE {
+        return (micros >> (FIRST_OCTAVE - SUBDIVISIONS_LOG2)) as usize;
+    }
+    let within = (micros >> (octave - SUBDIVISIONS_LOG2)) as usize & (SUBDIVISIONS - 1);
+    (octave - FIRST_OCTAVE + 1) as usize * SUBDIVISIONS + within
+}
+
+/// Finds the bucket in which the value lies that a share of all do not pass, and its rank there, counted from 0.
+fn find(counts: &[u64], thousandths: u64) -> Option<(usize, u64)> {
+    let all: u64 = counts.iter().sum();
+    let mut rank = u64::try_from((u128::from(all) * u128::from(thousandths)).div_ceil(1000)).unwrap_or(all).max(1) - 1;
+    for (bucket, count) in counts.iter().enumerate() {
+        if rank < *count {
+            return Some((bucket, rank));
+        }
+        rank -= count;
+    }
+    None
+}

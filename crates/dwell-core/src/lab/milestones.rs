@@ -1,0 +1,104 @@
+//! How many users reach their Nth session, under every timeout.
+
+use alloc::vec::Vec;
+
+use crate::time::Timeout;
+
+/// Users by the longest timeout under which they still have N sessions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Milestones {
+    numbers: Vec<u32>,
+    /// For each number, at `s`: users that have that many sessions under timeouts up to `s` seconds and no longer.
+    reach: Vec<Vec<u32>>,
+    /// The user at hand: sessions under every timeout, and the gaps that part the others.
+    always: u32,
+    gaps: Vec<u32>,
+}
+
+const ALL: usize = Timeout::LONGEST.as_secs() as usize;
+
+impl Milestones {
+    /// Counts users for these numbers of sessions.
+    #[must_use]
+    pub fn new(numbers: &[u32]) -> Self {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.retain(|number| 0 < *number);
+        let reach = numbers.iter().map(|_| alloc::vec![0; ALL + 1]).collect();
+        Milestones { numbers, reach, always: 0, gaps: Vec::new() }
+    }
+
+    /// Notes a session of the user at hand that is there under every timeout.
+    #[inline]
+    pub fn always(&mut self) {
+        self.always += 1;
+    }
+
+    /// Notes a gap that parts two sessions of the user at hand under timeouts up to `reached` seconds.
+    #[inline]
+    pub fn gap(&mut self, reached: u32) {
+        if 0 < reached {
+            self.gaps.push(reached);
+        }
+    }
+
+    /// Says that the user at hand has no more; returns whether they have a session.
+    pub fn end_user(&mut self) -> bool {
+        let (always, gaps) = (self.always, &mut self.gaps);
+        let mut longest = gaps.as_mut_slice();
+        for (number, reach) in self.numbers.iter().zip(&mut self.reach).rev() {
+            let Some(missing) = number.checked_sub(always).filter(|_| 0 < always) else {
+                reach[ALL] += u32::from(0 < always);
+                continue;
+            };
+            if missing == 0 {
+                reach[ALL] += 1;
+            } else if missing as usize <= longest.len() {
+                // The missing-th longest gap decides: the others are no longer than it, and of no more use.
+                let (_, decides, _) = longest.select_nth_unstable_by(missing as usize - 1, |one, other| other.cmp(one));
+                reach[*decides as usize] += 1;
+                longest = &mut longest[..missing as usize];
+            }
+        }
+        let has_any = 0 < always;
+        self.always = 0;
+        self.gaps.clear();
+        has_any
+    }
+
+    /// Adds what was counted of other users, for the same numbers.
+    pub fn merge(&mut self, other: &Milestones) {
+        for (mine, theirs) in self.reach.iter_mut().zip(&other.reach) {
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                *mine += theirs;
+            }
+        }
+    }
+
+    /// Returns the numbers of sessions, in order.
+    #[must_use]
+    pub fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+
+    /// Returns, for each number, how many users have that many sessions under each timeout from 1 s to 24 h.
+    #[must_use]
+    pub fn users(&self) -> Vec<Vec<u64>> {
+        let under_all = |reach: &Vec<u32>| {
+            let mut users: Vec<u64> = reach.iter().map(|count| u64::from(*count)).collect();
+            for shorter in (0..ALL).rev() {
+                users[shorter] += users[shorter + 1];
+            }
+            users.remove(0);
+            users
+        };
+        self.reach.iter().map(under_all).collect()
+    }
+
+    /// Returns an empty count for the same numbers.
+    #[must_use]
+    pub fn again(&self) -> Milestones {
+        Milestones::new(&self.numbers)
+    }
+}

@@ -1,0 +1,203 @@
+//! The timeout lab: what every timeout would have done, exactly, from one pass.
+//!
+//! Every stretch of activities without a long silence is a session for exactly one range of timeouts: from just
+//! above its longest inner silence up to the shorter of the two silences around it. [`nested`] finds these ranges,
+//! [`ledger`] and [`lengths`] add them up. Start at [`Lab::observe`].
+//!
+//! With `max_length` or borders of campaigns a break depends on where the session began; the curve is without them.
+
+pub mod ledger;
+pub mod lengths;
+pub mod milestones;
+pub mod nested;
+
+use alloc::vec::Vec;
+
+use crate::event::{Activity, Weight};
+use crate::policy::{Edge, Standing};
+use crate::presence::{Judge, Presence, Silence};
+use crate::time::{Span, Timeout};
+use ledger::GapLedger;
+use lengths::{Grid, Lengths, Missing, Quantiles};
+use milestones::Milestones;
+use nested::{Nest, Stretch};
+
+/// What every timeout would have done, as far as users were observed.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    ledger: GapLedger,
+    lengths: Lengths,
+    milestones: Milestones,
+    nest: Nest,
+    activities: u64,
+    users: u64,
+}
+
+/// What one timeout of the grid would have done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GridPoint {
+    /// The timeout.
+    pub timeout: Timeout,
+    /// How many sessions.
+    pub sessions: u64,
+    /// How many of them hold one activity only.
+    pub one_activity: u64,
+    /// The length of all of them together.
+    pub total_length: Span,
+    /// Lengths that a half, three quarters, nine tenths and ninety-nine hundredths of them do not pass.
+    pub quantiles: Quantiles,
+}
+
+impl Lab {
+    /// Begins with no users. `milestones` are the numbers of sessions to count users for.
+    #[must_use]
+    pub fn new(grid: Grid, milestones: &[u32]) -> Self {
+        Lab {
+            ledger: GapLedger::default(),
+            lengths: Lengths::new(grid),
+            milestones: Milestones::new(milestones),
+            nest: Nest::default(),
+            activities: 0,
+            users: 0,
+        }
+    }
+
+    /// Takes all events of one user, in order of (`happened_at`, `message_id`).
+    pub fn observe_user<'a>(&mut self, activities: impl IntoIterator<Item = &'a Activity>, standing: &Standing) {
+        let mut presence = Presence::default();
+        for activity in activities {
+            if activity.kind.weight() != Weight::Silent {
+                let silence = presence.silence_before(activity.happened_at, standing);
+                self.observe(activity, silence.as_ref(), standing);
+            }
+            presence.observe(activity, standing);
+        }
+        self.end_user();
+    }
+
+    /// Takes the user's next activity and the silence before it, `None` for the first. Silent events are none.
+    #[inline]
+    pub fn observe(&mut self, activity: &Activity, silence: Option<&Silence>, standing: &Standing) {
+        let at = activity.happened_at;
+        let stretch = match activity.kind.weight() {
+            Weight::Starts => Stretch::starting(at),
+            Weight::Extends => Stretch::extending(at),
+            Weight::Silent => return,
+        };
+        self.activities += 1;
+        match silence.map(|silence| timeouts_reached(silence, standing)) {
+            None => self.nest.begin(stretch),
+            Some(reached) if reached == Timeout::LONGEST.as_secs() => {
+                self.end_segment();
+                self.nest.begin(stretch);
+            }
+            Some(reached) => {
+                let Lab { nest, ledger, lengths, milestones, .. } = self;
+                nest.follow(stretch, reached, &mut |found| note(ledger, lengths, milestones, found));
+            }
+        }
+    }
+
+    /// Says that the user has no more activities.
+    pub fn end_user(&mut self) {
+        self.end_segment();
+        self.users += u64::from(self.milestones.end_user());
+    }
+
+    fn end_segment(&mut self) {
+        let Lab { nest, ledger, lengths, milestones, .. } = self;
+        nest.end(&mut |found| note(ledger, lengths, milestones, found));
+    }
+
+    /// Adds what another lab saw of other users. Both must have the same grid and milestones.
+    pub fn merge(&mut self, other: Lab) {
+        self.ledger.merge(&other.ledger);
+        self.lengths.merge(other.lengths);
+        self.milestones.merge(&other.milestones);
+        self.activities += other.activities;
+        self.users += other.users;
+    }
+
+    /// Returns how many activities were observed.
+    #[must_use]
+    pub const fn activities(&self) -> u64 {
+        self.activities
+    }
+
+    /// Returns how many users have a session; the same under every timeout.
+    #[must_use]
+    pub const fn users(&self) -> u64 {
+        self.users
+    }
+
+    /// Returns the ledger: sessions and their total length for every whole second.
+    #[must_use]
+    pub const fn ledger(&self) -> &GapLedger {
+        &self.ledger
+    }
+
+    /// Returns how many users reach each milestone.
+    #[must_use]
+    pub const fn milestones(&self) -> &Milestones {
+        &self.milestones
+    }
+
+    /// Returns what every timeout of the grid would have done, or says that lengths were let go that turn out to
+    /// be needed: then all users must be observed again by a lab that [`Lab::again`] makes.
+    pub fn grid(&self) -> Result<Vec<GridPoint>, Missing> {
+        let quantiles = self.lengths.quantiles()?;
+        let totals = self.ledger.curve();
+        let point = |(index, (quantiles, one_activity)): (usize, (Quantiles, u64))| {
+            let timeout = self.lengths.grid().timeouts()[index];
+            let at = &totals[timeout.as_secs() as usize - 1];
+            GridPoint { timeout, sessions: at.sessions, one_activity, total_length: at.total_length, quantiles }
+        };
+        Ok(quantiles.into_iter().zip(self.lengths.one_activity()).enumerate().map(point).collect())
+    }
+
+    /// Returns an empty lab that will keep what this one let go.
+    #[must_use]
+    pub fn again(&self) -> Lab {
+        Lab {
+            ledger: GapLedger::default(),
+            lengths: self.lengths.again(),
+            milestones: self.milestones.again(),
+            nest: Nest::default(),
+            activities: 0,
+            users: 0,
+        }
+    }
+}
+
+/// Returns how many timeouts, from one second up, the silence reaches; all of them where the break is forced.
+#[inline]
+fn timeouts_reached(silence: &Silence, standing: &Standing) -> u32 {
+    match silence.judge {
+        Judge::Forced(_) => Timeout::LONGEST.as_secs(),
+        Judge::Background(timeout) if timeout.is_reached_by(silence.gap()) => Timeout::LONGEST.as_secs(),
+        Judge::Background(_) => 0,
+        Judge::Timeout => match standing.rules_at(silence.reach).edge {
+            Edge::Ends => Timeout::reached_by(silence.gap()),
+            Edge::Continues => Timeout::reached_by(silence.gap().minus(Span::from_micros(1))),
+        },
+    }
+}
+
+#[inline]
+fn note(ledger: &mut GapLedger, lengths: &mut Lengths, milestones: &mut Milestones, found: nested::Found) {
+    match found {
+        nested::Found::Session { stretch, above, up_to } => {
+            lengths.add(stretch.length(), stretch.count(), above, up_to)
+        }
+        nested::Found::Joined { at, both_start, longer_by } => {
+            ledger.join(at, both_start, longer_by);
+            if both_start {
+                milestones.gap(at);
+            }
+        }
+        nested::Found::Always => {
+            ledger.always();
+            milestones.always();
+        }
+    }
+}
