@@ -4,4 +4,10 @@
 //! [`batch::EventBatch`], what every reader hands on.
 
 pub mod batch;
+pub mod lab;
 pub mod names;
+pub mod question;
+pub mod sessionize;
+pub mod shuffle;
+mod split;
+pub mod sweep;

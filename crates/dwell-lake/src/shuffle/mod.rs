@@ -1,0 +1,336 @@
+//! Events in order of arrival become events user by user, in memory as far as it goes and on disk beyond.
+//!
+//! Every thread has a [`Shuffler`]: it gives each event's user a place and appends the event, a few bytes, to the
+//! buffer of its partition. Now and then the buffers become a [`run::Run`]: the partitions one after another, in
+//! memory or, when the memory that was allowed is used up, in a temporary file. [`crate::sweep`] then takes one
+//! partition after the other from all runs.
+
+pub mod narrow;
+pub mod run;
+pub mod users;
+pub mod wide;
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use arrow_array::StringArray;
+
+use crate::batch::{Details, EventBatch, Users};
+use run::{Layout, Run, SpillFile};
+use users::{AllUsers, PartitionUsers, Place, Ranges, Scratch};
+
+/// How many bytes of events a thread gathers before it makes a run of them.
+const RUN_BYTES: usize = 12 << 20;
+
+/// How large a partition should be: its events fit the cache of a core.
+pub const EVENTS_PER_PARTITION: u64 = 150_000;
+
+/// What could not be put aside.
+#[derive(Debug, thiserror::Error)]
+pub enum ShuffleError {
+    /// The temporary file.
+    #[error(
+        "cannot write events aside to a temporary file in {directory}: {source}; free space there, point TMPDIR elsewhere, or allow more with --memory"
+    )]
+    Spill {
+        /// Where.
+        directory: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The temporary file.
+    #[error("cannot read back events from a temporary file: {0}")]
+    Unspill(std::io::Error),
+}
+
+/// All events of a run of the program, by partitions of users.
+#[derive(Debug)]
+pub struct Shuffle {
+    users: OnceLock<AllUsers>,
+    partitions_wanted: usize,
+    memory_allowed: u64,
+    memory_used: AtomicU64,
+    runs: Mutex<Vec<Run>>,
+    spill: Mutex<Option<SpillFile>>,
+    events: AtomicU64,
+    first: AtomicI64,
+    last: AtomicI64,
+}
+
+impl Shuffle {
+    /// Begins with no events. `events_expected` sets the number of partitions; `memory_allowed` is in bytes, for
+    /// events alone.
+    #[must_use]
+    pub fn new(events_expected: u64, memory_allowed: u64) -> Self {
+        let partitions_wanted = (events_expected / EVENTS_PER_PARTITION).next_power_of_two().clamp(1, 1024) as usize;
+        Shuffle {
+            users: OnceLock::new(),
+            partitions_wanted,
+            memory_allowed,
+            memory_used: AtomicU64::new(0),
+            runs: Mutex::default(),
+            spill: Mutex::default(),
+            events: AtomicU64::new(0),
+            first: AtomicI64::new(i64::MAX),
+            last: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// Returns how many events are in it.
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    /// Returns the earliest and the latest moment of all events, microseconds since 1970 in UTC.
+    pub fn time_range(&self) -> Option<(i64, i64)> {
+        let (first, last) = (self.first.load(Ordering::Relaxed), self.last.load(Ordering::Relaxed));
+        (first <= last).then_some((first, last))
+    }
+
+    /// Returns how many bytes of events lie in temporary files.
+    pub fn spilled(&self) -> u64 {
+        self.spill.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |file| file.length())
+    }
+
+    /// Ends the gathering. All shufflers must have been flushed.
+    pub fn group(self) -> Grouped {
+        let time_range = self.time_range();
+        let mut runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner);
+        runs.sort_by_key(|run| run.number);
+        let users = self.users.into_inner().map_or_else(Vec::new, AllUsers::into_partitions);
+        Grouped { users, runs, time_range }
+    }
+
+    fn keep(&self, mut run: Run) -> Result<(), ShuffleError> {
+        let bytes = run.bytes();
+        if self.memory_allowed < self.memory_used.fetch_add(bytes, Ordering::Relaxed) + bytes {
+            self.memory_used.fetch_sub(bytes, Ordering::Relaxed);
+            let mut spill = self.spill.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = match &mut *spill {
+                Some(file) => file,
+                nothing => nothing.insert(SpillFile::create()?),
+            };
+            run.spill(file)?;
+        }
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).push(run);
+        Ok(())
+    }
+}
+
+/// All events by partitions of users, ready to be swept as often as is needed.
+#[derive(Debug)]
+pub struct Grouped {
+    pub(crate) users: Vec<PartitionUsers>,
+    pub(crate) runs: Vec<Run>,
+    time_range: Option<(i64, i64)>,
+}
+
+impl Grouped {
+    pub(crate) fn from_parts(users: Vec<PartitionUsers>, runs: Vec<Run>) -> Self {
+        Grouped { users, runs, time_range: None }
+    }
+
+    /// Returns how many partitions there are; in their order, users come in the order of their ids.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Returns how many users there are.
+    #[must_use]
+    pub fn users(&self) -> u64 {
+        self.users.iter().map(|users| users.count() as u64).sum()
+    }
+
+    /// Returns the earliest and the latest moment of all events, microseconds since 1970 in UTC.
+    #[must_use]
+    pub const fn time_range(&self) -> Option<(i64, i64)> {
+        self.time_range
+    }
+}
+
+/// Takes the events of one thread.
+#[derive(Debug)]
+pub struct Shuffler<'s> {
+    shuffle: &'s Shuffle,
+    buffers: Vec<Buffer>,
+    layout: Layout,
+    unit: i64,
+    bytes: usize,
+    /// Runs are put in this order again, so that a log in order of time stays nearly so for every user.
+    number: (u64, u64),
+    dictionary: Option<(std::sync::Arc<StringArray>, Vec<Place>)>,
+    places: Vec<Place>,
+    scratch: Scratch,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    writer: narrow::Writer,
+    events: u32,
+}
+
+impl<'s> Shuffler<'s> {
+    /// Begins with nothing gathered.
+    #[must_use]
+    pub fn new(shuffle: &'s Shuffle) -> Self {
+        Shuffler {
+            shuffle,
+            buffers: Vec::new(),
+            layout: Layout::Narrow,
+            unit: narrow::UNITS[0],
+            bytes: 0,
+            number: (0, 0),
+            dictionary: None,
+            places: Vec::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Says that what comes next stands at this place among all input: a part of a file, say.
+    pub fn begin_part(&mut self, part: u64) -> Result<(), ShuffleError> {
+        self.flush()?;
+        self.number = (part, 0);
+        Ok(())
+    }
+
+    /// Takes a batch.
+    pub fn take(&mut self, batch: &EventBatch) -> Result<(), ShuffleError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let users = self.shuffle.users.get_or_init(|| {
+            let ids = match &batch.users {
+                Users::Plain(ids) => ids,
+                Users::Dictionary { values, .. } => values.as_ref(),
+            };
+            let mut sample: Vec<&str> = ids.iter().flatten().collect();
+            AllUsers::new(Ranges::from_sample(&mut sample, self.shuffle.partitions_wanted))
+        });
+        if self.buffers.is_empty() {
+            self.buffers.resize_with(users.partitions(), Buffer::default);
+        }
+        let layout = if batch.details.is_some() { Layout::Wide } else { Layout::Narrow };
+        if layout != self.layout {
+            self.flush()?;
+            self.layout = layout;
+        }
+        match &batch.users {
+            Users::Plain(ids) => {
+                let mut places = std::mem::take(&mut self.places);
+                users.places(ids, &mut self.scratch, &mut places);
+                let done = self.append(batch, |index| places[index]);
+                self.places = places;
+                done?;
+            }
+            Users::Dictionary { values, keys } => {
+                let known = self.dictionary.take().filter(|(known, _)| std::sync::Arc::ptr_eq(known, values));
+                let (values, places) = known.unwrap_or_else(|| {
+                    let mut places = std::mem::take(&mut self.places);
+                    users.places(values, &mut self.scratch, &mut places);
+                    (values.clone(), places)
+                });
+                let done = self.append(batch, |index| places[keys[index] as usize]);
+                self.dictionary = Some((values, places));
+                done?;
+            }
+        }
+        self.note(batch);
+        if RUN_BYTES <= self.bytes { self.flush() } else { Ok(()) }
+    }
+
+    fn note(&self, batch: &EventBatch) {
+        let (first, last) =
+            batch.happened_at.iter().fold((i64::MAX, i64::MIN), |(first, last), at| (first.min(*at), last.max(*at)));
+        self.shuffle.first.fetch_min(first, Ordering::Relaxed);
+        self.shuffle.last.fetch_max(last, Ordering::Relaxed);
+        self.shuffle.events.fetch_add(batch.len() as u64, Ordering::Relaxed);
+    }
+
+    fn append(&mut self, batch: &EventBatch, place: impl Fn(usize) -> Place) -> Result<(), ShuffleError> {
+        match &batch.details {
+            Some(details) => {
+                self.append_wide(batch, details, place);
+                Ok(())
+            }
+            None => self.append_narrow(batch, place),
+        }
+    }
+
+    /// Appends as long as all moments are whole in the unit; where one is not, goes on in the next smaller unit.
+    fn append_narrow(&mut self, batch: &EventBatch, place: impl Fn(usize) -> Place) -> Result<(), ShuffleError> {
+        let mut done = 0;
+        while done < batch.len() {
+            done += match self.unit {
+                1_000_000 => self.append_in_unit::<1_000_000>(batch, done, &place),
+                1_000 => self.append_in_unit::<1_000>(batch, done, &place),
+                _ => self.append_in_unit::<1>(batch, done, &place),
+            };
+            if done < batch.len() {
+                self.flush()?;
+                self.unit = narrow::UNITS.into_iter().find(|unit| *unit < self.unit).unwrap_or(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn append_in_unit<const UNIT: i64>(
+        &mut self,
+        batch: &EventBatch,
+        from: usize,
+        place: impl Fn(usize) -> Place,
+    ) -> usize {
+        let before = self.bytes;
+        let mut bytes = 0;
+        let mut done = 0;
+        for (index, at) in batch.happened_at.iter().enumerate().skip(from) {
+            let units = at / UNIT;
+            if units * UNIT != *at {
+                break;
+            }
+            let place = place(index);
+            let buffer = &mut self.buffers[place.partition as usize];
+            let length = buffer.bytes.len();
+            buffer.writer.write(place, units, &mut buffer.bytes);
+            buffer.events += 1;
+            bytes += buffer.bytes.len() - length;
+            done += 1;
+        }
+        self.bytes = before + bytes;
+        done
+    }
+
+    fn append_wide(&mut self, batch: &EventBatch, details: &Details, place: impl Fn(usize) -> Place) {
+        for (index, (at, detail)) in batch.happened_at.iter().zip(&details.rows).enumerate() {
+            let place = place(index);
+            let buffer = &mut self.buffers[place.partition as usize];
+            let length = buffer.bytes.len();
+            let (start, end) = detail.message_id;
+            let message_id = details.message_ids.get(start as usize..end as usize).unwrap_or_default();
+            wide::write(place.local, *at, detail, message_id, &mut buffer.bytes);
+            buffer.events += 1;
+            self.bytes += buffer.bytes.len() - length;
+        }
+    }
+
+    /// Makes a run of what was gathered.
+    pub fn flush(&mut self) -> Result<(), ShuffleError> {
+        if self.bytes == 0 {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(self.bytes);
+        let mut ends = Vec::with_capacity(self.buffers.len());
+        for buffer in &mut self.buffers {
+            bytes.extend_from_slice(&buffer.bytes);
+            ends.push((bytes.len() as u64, buffer.events));
+            buffer.bytes.clear();
+            buffer.writer = narrow::Writer::default();
+            buffer.events = 0;
+        }
+        self.bytes = 0;
+        let run = Run::new(self.number, self.layout, self.unit, bytes, ends);
+        self.number.1 += 1;
+        self.shuffle.keep(run)
+    }
+}

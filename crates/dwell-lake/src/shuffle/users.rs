@@ -1,0 +1,208 @@
+//! Users get numbers: first a partition, by the order of their ids, then a number within it.
+//!
+//! Partitions are ranges of ids, so that going through them in order is going through the users in order.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use arrow_array::{Array, StringArray};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+/// Where a user's events go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    /// The partition.
+    pub partition: u32,
+    /// The user's number in it.
+    pub local: u32,
+}
+
+/// Ranges of user ids: partition `i` holds those whose key is at least the `i`-th bound and under the next.
+#[derive(Debug)]
+pub struct Ranges {
+    prefix: Vec<u8>,
+    bounds: Vec<u64>,
+}
+
+impl Ranges {
+    /// Divides the ids into at most `parts` ranges that hold about as many of the sample each.
+    pub fn from_sample(sample: &mut Vec<&str>, parts: usize) -> Self {
+        sample.sort_unstable();
+        sample.dedup();
+        let prefix = match (sample.first(), sample.last()) {
+            (Some(first), Some(last)) => {
+                first.bytes().zip(last.bytes()).take_while(|(one, other)| one == other).map(|(byte, _)| byte).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut ranges = Ranges { prefix, bounds: Vec::new() };
+        let bound = |part: usize| ranges.key(sample[part * sample.len() / parts].as_bytes());
+        let mut bounds: Vec<u64> = if sample.is_empty() { Vec::new() } else { (1..parts).map(bound).collect() };
+        bounds.dedup();
+        ranges.bounds = bounds;
+        ranges
+    }
+
+    /// Returns how many ranges there are.
+    pub fn count(&self) -> usize {
+        self.bounds.len() + 1
+    }
+
+    /// Returns the range that an id belongs to. Of two ids the greater never gets the smaller range.
+    #[inline]
+    pub fn of(&self, user: &[u8]) -> u32 {
+        let key = self.key(user);
+        self.bounds.partition_point(|bound| *bound <= key) as u32
+    }
+
+    /// Returns the first eight bytes after what the whole sample had in common: monotonic in the id.
+    #[inline]
+    fn key(&self, user: &[u8]) -> u64 {
+        let common = self.prefix.len();
+        let head = &user[..user.len().min(common)];
+        match head.cmp(&self.prefix[..]) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Greater => u64::MAX,
+            std::cmp::Ordering::Equal => {
+                let rest = &user[common..];
+                let mut first = [0; 8];
+                let known = rest.len().min(8);
+                first[..known].copy_from_slice(&rest[..known]);
+                u64::from_be_bytes(first)
+            }
+        }
+    }
+}
+
+/// The users of one partition.
+#[derive(Debug, Default)]
+pub struct PartitionUsers {
+    table: HashTable<Slot>,
+    ends: Vec<u64>,
+    texts: Vec<u8>,
+}
+
+/// A user is known by 128 bits of a hash that is seeded anew in every run: that two of a billion users share them
+/// has a chance of one in 10^20, and comparing the ids themselves would cost a wait for memory on every look.
+#[derive(Debug)]
+struct Slot {
+    low: u64,
+    high: u64,
+    local: u32,
+}
+
+impl PartitionUsers {
+    /// Returns how many users there are.
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Returns the id of a user.
+    pub fn text(&self, local: u32) -> &str {
+        let local = local as usize;
+        let start = if local == 0 { 0 } else { self.ends[local - 1] as usize };
+        // Ids come from string columns and lie in whole pieces.
+        std::str::from_utf8(&self.texts[start..self.ends[local] as usize]).unwrap_or_default()
+    }
+
+    #[inline]
+    fn number(&mut self, hash: u128, text: &str) -> u32 {
+        let (low, high) = (hash as u64, (hash >> 64) as u64);
+        let same = |slot: &Slot| slot.high == high && slot.low == low;
+        match self.table.entry(low, same, |slot| slot.low) {
+            Entry::Occupied(found) => found.get().local,
+            Entry::Vacant(vacant) => {
+                vacant.insert(Slot { low, high, local: self.ends.len() as u32 });
+                self.append(text)
+            }
+        }
+    }
+
+    /// Adds a user who is known to be new.
+    pub fn append(&mut self, text: &str) -> u32 {
+        self.texts.extend_from_slice(text.as_bytes());
+        self.ends.push(self.texts.len() as u64);
+        self.ends.len() as u32 - 1
+    }
+}
+
+/// All users of a run.
+#[derive(Debug)]
+pub struct AllUsers {
+    ranges: Ranges,
+    partitions: Vec<Mutex<PartitionUsers>>,
+    seed: u64,
+}
+
+impl AllUsers {
+    /// Begins with nobody.
+    pub fn new(ranges: Ranges) -> Self {
+        let partitions = (0..ranges.count()).map(|_| Mutex::default()).collect();
+        AllUsers { ranges, partitions, seed: RandomState::new().hash_one(0) }
+    }
+
+    /// Returns how many partitions there are.
+    pub fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Ends the numbering: what is left of each partition is the list of its users.
+    pub fn into_partitions(self) -> Vec<PartitionUsers> {
+        let finish = |users: Mutex<PartitionUsers>| {
+            let users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+            PartitionUsers { table: HashTable::new(), ..users }
+        };
+        self.partitions.into_iter().map(finish).collect()
+    }
+
+    /// Finds the places of all ids, new ones for new ids. Each partition is locked once.
+    pub fn places(&self, ids: &StringArray, scratch: &mut Scratch, places: &mut Vec<Place>) {
+        places.clear();
+        places.resize(ids.len(), Place::default());
+        scratch.hashes.clear();
+        scratch.starts.clear();
+        scratch.starts.resize(self.partitions.len() + 1, 0);
+        for (place, id) in places.iter_mut().zip(ids.iter()) {
+            let id = id.unwrap_or_default();
+            place.partition = self.ranges.of(id.as_bytes());
+            scratch.starts[place.partition as usize + 1] += 1;
+            scratch.hashes.push(xxh3_128_with_seed(id.as_bytes(), self.seed));
+        }
+        for partition in 0..self.partitions.len() {
+            scratch.starts[partition + 1] += scratch.starts[partition];
+        }
+        scratch.order.clear();
+        scratch.order.resize(ids.len(), 0);
+        for (index, place) in places.iter().enumerate() {
+            let next = &mut scratch.starts[place.partition as usize];
+            scratch.order[*next as usize] = index as u32;
+            *next += 1;
+        }
+        let mut from = 0;
+        for partition in 0..self.partitions.len() {
+            let to = scratch.starts[partition] as usize;
+            if from < to {
+                let mut users = self.lock(partition);
+                for index in &scratch.order[from..to] {
+                    let index = *index as usize;
+                    places[index].local = users.number(scratch.hashes[index], ids.value(index));
+                }
+            }
+            from = to;
+        }
+    }
+
+    fn lock(&self, partition: usize) -> MutexGuard<'_, PartitionUsers> {
+        self.partitions[partition].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for [`AllUsers::places`] to work in, kept between calls.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    hashes: Vec<u128>,
+    starts: Vec<u32>,
+    order: Vec<u32>,
+}

@@ -1,0 +1,80 @@
+//! Divides a partition that has grown too large: its users were not known when the ranges were chosen.
+//!
+//! That is so when a log is in order of users, or when later users have greater ids.
+
+use crate::batch::Detail;
+use crate::shuffle::run::{Layout, Run};
+use crate::shuffle::users::{PartitionUsers, Place};
+use crate::shuffle::{Grouped, ShuffleError, narrow, wide};
+
+/// Divides one partition into smaller ones of about so many events, in order of the users' ids.
+pub fn split(grouped: &Grouped, partition: usize, events_wanted: u64) -> Result<Grouped, ShuffleError> {
+    let users = &grouped.users[partition];
+    let mut room = Vec::new();
+    let mut counts = vec![0u64; users.count()];
+    for run in &grouped.runs {
+        let bytes = run.partition(partition, &mut room)?;
+        match run.layout {
+            Layout::Narrow => narrow::read(bytes, run.unit, |local, _| counts[local as usize] += 1),
+            Layout::Wide => wide::read(bytes, &mut Vec::new(), |local, _| counts[local as usize] += 1),
+        }
+    }
+    let mut ranked: Vec<u32> = (0..users.count() as u32).collect();
+    ranked.sort_unstable_by(|one, other| users.text(*one).cmp(users.text(*other)));
+    let mut places = vec![Place::default(); users.count()];
+    let mut parts = vec![PartitionUsers::default()];
+    let mut events = 0;
+    for local in ranked {
+        if events_wanted < events + counts[local as usize] && 0 < events {
+            parts.push(PartitionUsers::default());
+            events = 0;
+        }
+        events += counts[local as usize];
+        let partition = parts.len() - 1;
+        places[local as usize] =
+            Place { partition: partition as u32, local: parts[partition].append(users.text(local)) };
+    }
+    let mut runs = Vec::new();
+    for run in &grouped.runs {
+        runs.push(divide(run, run.partition(partition, &mut room)?, &places, parts.len()));
+    }
+    Ok(Grouped::from_parts(parts, runs))
+}
+
+fn divide(run: &Run, bytes: &[u8], places: &[Place], parts: usize) -> Run {
+    let mut buffers: Vec<(Vec<u8>, narrow::Writer, u32)> = (0..parts).map(|_| Default::default()).collect();
+    match run.layout {
+        Layout::Narrow => narrow::read(bytes, run.unit, |local, at| {
+            let place = places[local as usize];
+            let (bytes, writer, events) = &mut buffers[place.partition as usize];
+            writer.write(place, at / run.unit, bytes);
+            *events += 1;
+        }),
+        Layout::Wide => {
+            let mut message_ids = Vec::new();
+            let mut all = Vec::new();
+            wide::read(bytes, &mut message_ids, |local, event| all.push((local, event)));
+            for (local, event) in all {
+                let place = places[local as usize];
+                let (bytes, _, events) = &mut buffers[place.partition as usize];
+                let (start, length) = event.message_id;
+                let message_id = std::str::from_utf8(&message_ids[start..start + length]).unwrap_or_default();
+                wide::write(
+                    place.local,
+                    event.activity.happened_at.as_micros(),
+                    &Detail::from(&event),
+                    message_id,
+                    bytes,
+                );
+                *events += 1;
+            }
+        }
+    }
+    let mut bytes = Vec::new();
+    let mut ends = Vec::new();
+    for (part, _, events) in buffers {
+        bytes.extend_from_slice(&part);
+        ends.push((bytes.len() as u64, events));
+    }
+    Run::new(run.number, run.layout, run.unit, bytes, ends)
+}
