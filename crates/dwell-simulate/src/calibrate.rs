@@ -1,15 +1,22 @@
 //! How often people must turn up so that a wanted number of events arrives.
 
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, Habit};
 use crate::plan::{Plan, plan_day};
 use crate::recipe::{Recipe, RecipeProblem};
-use crate::visit::{Moment, live_through};
+use crate::visit::{Moment, count};
 
-/// Of more days than this (one person, one day) only so many are looked at, evenly spread.
-const MOST_DAYS: u64 = 500_000;
+/// All days (of one person each) are counted up to this many; of more, so many are looked at, evenly spread.
+const MOST_DAYS: u64 = 3_000_000;
 
-/// So much more than by nature people do on a day at most.
-const MOST_APPETITE: i64 = 16;
+/// Of those looked at in a larger crowd, so many are counted: but a bot's always, since few bots make many events.
+const MOST_DAYS_OF_PEOPLE: u64 = 500_000;
+
+/// How often people come on a day, in thousandths of what is their nature: it is tried in these steps.
+const APPETITES: [i64; 7] = [250, 500, 1000, 2000, 4000, 8000, 16_000];
+const BY_NATURE: usize = 2;
+
+/// Below this factor people would hardly ever turn up, so that they come less often on a day instead.
+const RARE: f64 = 0.5;
 
 /// One day of one person: how eager and how reluctant they are, and how many events it would bring.
 struct Day {
@@ -20,24 +27,30 @@ struct Day {
 
 /// Returns by how much everybody's eagerness must be multiplied, and sets their appetite.
 ///
-/// First people turn up more often; when all of them are there every day and it is not enough, they do more.
+/// When few events are wanted people come less often on a day, so that they can turn up on several; when many are
+/// wanted and all of them are there every day, they come more often.
 pub fn calibrate(crowd: &mut Crowd, recipe: &Recipe, window: (i64, i64)) -> Result<f64, RecipeProblem> {
     let Some(asked) = recipe.events else { return Ok(1.0) };
     let faults = &recipe.faults;
     let each = (1.0 - faults.lost) * (1.0 + faults.duplicated);
-    loop {
+    let wanted = asked as f64 / each;
+    let mut step = BY_NATURE;
+    let mut most = 0.0;
+    while let Some(appetite) = APPETITES.get(step) {
+        crowd.appetite = *appetite;
         let days = sample(crowd, recipe, window);
-        let most = days.iter().map(|day| day.events).sum::<f64>() * each;
-        if asked as f64 <= most {
-            let pairs = pairs(recipe);
-            let wanted = asked as f64 / each;
-            return Ok(if pairs <= MOST_DAYS { fit_exactly(days, wanted) } else { fit(&days, wanted) });
+        most = days.iter().map(|day| day.events).sum();
+        if most < wanted {
+            step += 1;
+            continue;
         }
-        if MOST_APPETITE <= crowd.appetite {
-            return Err(RecipeProblem::TooManyEvents { asked, most: most as u64 });
+        let factor = if pairs(recipe) <= MOST_DAYS { fit_exactly(days, wanted) } else { fit(&days, wanted) };
+        if RARE <= factor || step == 0 || BY_NATURE < step {
+            return Ok(factor);
         }
-        crowd.appetite *= 2;
+        step -= 1;
     }
+    Err(RecipeProblem::TooManyEvents { asked, most: (most * each) as u64 })
 }
 
 fn pairs(recipe: &Recipe) -> u64 {
@@ -47,26 +60,28 @@ fn pairs(recipe: &Recipe) -> u64 {
 
 fn sample(crowd: &Crowd, recipe: &Recipe, (from, to): (i64, i64)) -> Vec<Day> {
     let pairs = pairs(recipe);
-    let count = pairs.min(MOST_DAYS);
-    let weight = pairs as f64 / count as f64;
+    let looked_at = pairs.min(MOST_DAYS);
+    let one_of = if pairs <= MOST_DAYS { 1 } else { MOST_DAYS / MOST_DAYS_OF_PEOPLE };
     let mut days = Vec::new();
     let (mut plans, mut moments): (Vec<Plan>, Vec<Moment>) = (Vec::new(), Vec::new());
-    for place in 0..count {
-        let pair = (u128::from(place) * u128::from(pairs) / u128::from(count)) as u64;
+    for place in 0..looked_at {
+        let pair = (u128::from(place) * u128::from(pairs) / u128::from(looked_at)) as u64;
         let glance = crowd.glance((pair % recipe.users) as u32);
         let day = (pair / recipe.users) as i32 - 1;
         let eagerness = crowd.eagerness(&glance, day);
-        if eagerness <= 0.0 {
+        let stands_for = match glance.habit {
+            Habit::Bot => 1,
+            Habit::Social | Habit::Music | Habit::Popper | Habit::Stayer | Habit::Reader => one_of,
+        };
+        if eagerness <= 0.0 || place % stands_for != 0 {
             continue;
         }
         plans.clear();
-        moments.clear();
         plan_day(crowd, &glance, day, &mut plans);
-        for plan in plans.iter().filter(|plan| from <= plan.start && plan.start < to) {
-            live_through(crowd, plan, &mut moments);
-        }
-        let reluctance = crowd.reluctance(&glance, day);
-        days.push(Day { eagerness, reluctance, events: moments.len() as f64 * weight });
+        let kept = plans.iter().filter(|plan| from <= plan.start && plan.start < to);
+        let events: usize = kept.map(|plan| count(crowd, plan, &mut moments)).sum();
+        let weight = stands_for as f64 * pairs as f64 / looked_at as f64;
+        days.push(Day { eagerness, reluctance: crowd.reluctance(&glance, day), events: events as f64 * weight });
     }
     days
 }

@@ -48,9 +48,9 @@ pub const FURTHEST_EAST: i64 = 9 * HOUR;
 
 /// Shares of the mixed population, of a thousand. One of a hundred is a bot.
 const MIXED: [(u64, Habit, Shift); 8] = [
-    (300, Habit::Social, Shift::Day),
+    (280, Habit::Social, Shift::Day),
     (150, Habit::Music, Shift::Day),
-    (220, Habit::Popper, Shift::Day),
+    (240, Habit::Popper, Shift::Day),
     (80, Habit::Stayer, Shift::Day),
     (170, Habit::Reader, Shift::Day),
     (10, Habit::Bot, Shift::Day),
@@ -106,7 +106,8 @@ pub struct Crowd {
     pub tempo: Tempo,
     pub event_names: u32,
     pub days: i32,
-    /// How much more people do on a day than by nature, when very many events are wanted.
+    /// How often people come on a day, in thousandths of what is their nature: more or less when many or few events
+    /// are wanted.
     pub appetite: i64,
     pub curves: Curves,
     /// Midnight in UTC before the first visit, since 1970.
@@ -126,7 +127,7 @@ impl Crowd {
             tempo: recipe.tempo,
             event_names: recipe.event_names,
             days: recipe.days as i32,
-            appetite: 1,
+            appetite: 1000,
             curves: Curves::new(),
             midnight: from - from.rem_euclid(DAY),
             people: derive(recipe.seed, 1),
@@ -188,7 +189,7 @@ impl Crowd {
             Habit::Reader => &WORK_WEEK,
             Habit::Bot => &EVEN_WEEK,
         };
-        let loyalty = if age == 0 { 100.0 } else { 0.6 + 5.6 / f64::from(age + 7) };
+        let loyalty = if age == 0 { 1000.0 } else { 0.6 + 5.6 / f64::from(age + 7) };
         glance.keenness as f64 * f64::from(week[weekday]) * loyalty / 1e8
     }
 
@@ -256,13 +257,13 @@ impl Curves {
     fn new() -> Self {
         Curves {
             keenness: Curve::log_normal(150_000, 0.9, 10_000, 1_000_000),
-            stretch: Curve::log_normal(180, 1.0, 20, 1000),
+            stretch: Curve::log_normal(120, 1.0, 20, 1000),
             visits: Curve::log_normal(1000, 0.6, 200, 8000),
             rhythm: Curve::weighted(&[2, 4, 4, 3, 2, 3, 4, 3, 2, 2, 3, 4, 5, 6, 5, 2], 1000),
             absence: Curve::log_normal(45 * MINUTE, 0.6, 15 * MINUTE, 4 * HOUR),
-            social_gap: Curve::log_normal(6 * SECOND, 0.7, 2 * SECOND, 20 * SECOND),
+            social_gap: Curve::log_normal(8 * SECOND, 0.6, 2 * SECOND, 20 * SECOND),
             reader_gap: Curve::log_normal(110 * SECOND, 0.8, 30 * SECOND, 8 * MINUTE),
-            stayer_gap: Curve::log_normal(40 * SECOND, 0.9, 3 * SECOND, 5 * MINUTE),
+            stayer_gap: Curve::log_normal(70 * SECOND, 0.9, 3 * SECOND, 5 * MINUTE),
             stayer_silence: Curve::log_normal(8 * MINUTE, 0.35, 5 * MINUTE, 16 * MINUTE),
             playing: Curve::log_normal(55 * MINUTE, 0.7, 20 * MINUTE, 4 * HOUR),
         }

@@ -71,7 +71,7 @@ impl Planner<'_> {
     /// A checker looks in, and again, and again, for some part of the day.
     fn look_in(&mut self, stream: &mut Stream) {
         let crowd = self.crowd;
-        let share = crowd.curves.stretch.draw(stream) * crowd.appetite;
+        let share = crowd.curves.stretch.draw(stream) * crowd.appetite / 1000;
         let span = crowd.tempo.of(self.person.awake * share / 1000).min(self.person.awake);
         let mut at = self.wakes + stream.between(0, self.person.awake - span);
         let until = at + span;
@@ -91,7 +91,7 @@ impl Planner<'_> {
     fn come(&mut self, usual: i64, stream: &mut Stream) {
         let crowd = self.crowd;
         let awake = self.person.awake;
-        let wanted = usual * crowd.curves.visits.draw(stream) / 1000 * crowd.appetite;
+        let wanted = usual * crowd.curves.visits.draw(stream) / 1000 * crowd.appetite / 1000;
         // Who lives six times as slow comes a sixth as often; who lives fast does so in a sixth of the day.
         let wanted = wanted.min(wanted * 1000 / crowd.tempo.of(1000));
         let visits = ((wanted + stream.between(0, 999)) / 1000).clamp(1, MOST_VISITS) as usize;
@@ -114,7 +114,7 @@ impl Planner<'_> {
 
     /// A bot runs by day and by night.
     fn run(&mut self, stream: &mut Stream) {
-        let runs = stream.between(1, 2) * self.crowd.appetite.min(4);
+        let runs = (stream.between(1, 2) * self.crowd.appetite.min(4000) / 1000).max(1);
         let each = (self.limit - self.wakes) / runs;
         for run in 0..runs {
             let at = self.wakes + run * each + stream.between(0, each / 3);

@@ -52,6 +52,20 @@ pub fn reading_time(crowd: &Crowd, key: u64) -> i64 {
     (0..pages).map(|_| crowd.tempo.of(crowd.curves.reader_gap.draw(&mut gaps))).sum()
 }
 
+/// Returns how many events a visit has, without living through it where they can be counted otherwise.
+pub fn count(crowd: &Crowd, plan: &Plan, moments: &mut Vec<Moment>) -> usize {
+    if plan.habit == Habit::Bot {
+        return (plan.length / crawl_interval(crowd, &mut Stream::new(plan.key))) as usize + 1;
+    }
+    moments.clear();
+    live_through(crowd, plan, moments);
+    moments.len()
+}
+
+fn crawl_interval(crowd: &Crowd, stream: &mut Stream) -> i64 {
+    crowd.tempo.of(stream.between(3, 8) * SECOND)
+}
+
 /// Readers draw their gaps apart from all else, since the plan must know them.
 const GAPS: u64 = 1;
 
@@ -98,7 +112,7 @@ impl Visit<'_> {
     }
 
     fn crawl(&mut self, stream: &mut Stream) {
-        let interval = self.crowd.tempo.of(stream.between(3, 8) * SECOND);
+        let interval = crawl_interval(self.crowd, stream);
         let mut at = self.plan.start;
         while at <= self.plan.end() {
             self.push(at, EventKind::Page, Name::page(stream));
@@ -139,8 +153,8 @@ impl Visit<'_> {
     /// Signals that something plays.
     fn play(&mut self, from: i64, end: i64, stream: &mut Stream) {
         let player = match stream.below(10) {
-            0..6 => Player::Tracks,
-            6..8 => Player::Terse,
+            0..4 => Player::Tracks,
+            4..8 => Player::Terse,
             _ => Player::LongPiece,
         };
         match player {
