@@ -1,5 +1,7 @@
 //! What a user did, and what it proves: events, their kinds and their weights.
 
+use core::cmp::Ordering;
+
 use crate::time::{Span, Timestamp};
 
 /// How far a clock may run ahead before an event counts as coming from the future.
@@ -144,6 +146,21 @@ impl Activity {
     pub const fn new(happened_at: Timestamp, kind: EventKind) -> Self {
         Activity { happened_at, kind, remaining: None, player: 0, device: 0, platform: 0, campaign: 0 }
     }
+}
+
+/// Says which of two events of one user comes first: (`happened_at`, `message_id`), SESSION.md, section 1.
+///
+/// Between nameless events of one microsecond the kind decides, then everything else that is known of them, so that
+/// the order in which they arrived never does (law L3).
+#[must_use]
+#[inline]
+pub fn order(one: (&Activity, &str), other: (&Activity, &str)) -> Ordering {
+    let at = one.0.happened_at.cmp(&other.0.happened_at);
+    at.then_with(|| one.1.cmp(other.1)).then_with(|| nameless(one.0).cmp(&nameless(other.0)))
+}
+
+fn nameless(activity: &Activity) -> (EventKind, u32, Option<Span>, u32, u32, u32) {
+    (activity.kind, activity.player, activity.remaining, activity.platform, activity.device, activity.campaign)
 }
 
 /// The times on the record of one event.

@@ -5,7 +5,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::session::{EndReason, Session};
-use crate::time::Span;
+use crate::time::{Span, Timeout};
 
 /// A law.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -47,10 +47,14 @@ impl core::error::Error for Broken {}
 
 /// L1: the later of two sessions of one user begins after the earlier one ended, and is numbered next.
 ///
-/// Both may lie on one microsecond only when the break was forced.
+/// Both may lie on one microsecond only when it was no passing of time that parted them; a limit on length that comes
+/// into force parts them at once.
 pub fn in_order(earlier: &Session, reason: EndReason, later: &Session) -> Result<(), Broken> {
-    let apart =
-        earlier.ended_at < later.started_at || (earlier.ended_at == later.started_at && reason != EndReason::TimedOut);
+    let may_touch = match reason {
+        EndReason::Closed | EndReason::UserChanged | EndReason::TooLong | EndReason::NewCampaign => true,
+        EndReason::TimedOut | EndReason::Midnight => false,
+    };
+    let apart = earlier.ended_at < later.started_at || (may_touch && earlier.ended_at == later.started_at);
     if apart && earlier.ordinal + 1 == later.ordinal {
         return Ok(());
     }
@@ -101,5 +105,28 @@ pub fn totals_agree(sum: Span, total: Span) -> Result<(), Broken> {
     Err(Broken {
         law: Law::L7,
         facts: format!("the sessions come to {} us, the total says {} us", sum.as_micros(), total.as_micros()),
+    })
+}
+
+/// L8: a silence inside a session is under its timeout; one that ended a session by timeout is not.
+///
+/// `ended` is the reason when the silence lies between two sessions. A forced break may be of any length.
+pub fn rightly_judged(timeout: Timeout, gap: Span, ended: Option<EndReason>) -> Result<(), Broken> {
+    let right = match ended {
+        None => !timeout.is_reached_by(gap),
+        Some(EndReason::TimedOut) => timeout.is_reached_by(gap),
+        Some(_) => true,
+    };
+    if right {
+        return Ok(());
+    }
+    Err(Broken {
+        law: Law::L8,
+        facts: format!(
+            "a silence of {} us under a timeout of {} us {}",
+            gap.as_micros(),
+            timeout.as_span().as_micros(),
+            if ended.is_some() { "ended a session" } else { "lies inside a session" }
+        ),
     })
 }

@@ -42,6 +42,14 @@ impl Silence {
     pub const fn gap(&self) -> Span {
         self.until.since(self.reach)
     }
+
+    /// Returns when the gap began: the rule in force then decides. A gap of nothing begins where it ends, so that no
+    /// rule holds before its date because something was to go on playing until then.
+    #[must_use]
+    #[inline]
+    pub fn began(&self) -> Timestamp {
+        self.reach.min(self.until)
+    }
 }
 
 /// Who decides whether a silence ends a session.
@@ -111,24 +119,31 @@ impl Presence {
         if let Some(reason) = self.forced {
             return Judge::Forced(reason);
         }
-        let rules = standing.rules_at(self.reach);
+        let rules = standing.rules_at(self.reach.min(until));
         if let Some(zone) = &rules.midnight
             && zone.day_of(after) != zone.day_of(until)
         {
             return Judge::Forced(EndReason::Midnight);
         }
-        match (self.ground, rules.background_timeout) {
-            (Ground::Background, Some(timeout)) if self.reach == after => Judge::Background(timeout),
-            _ => Judge::Timeout,
+        self.background_timeout(standing).map_or(Judge::Timeout, Judge::Background)
+    }
+
+    /// Returns the background timeout, when it is set and judges the silence that begins now: with the screen away,
+    /// while nothing plays.
+    #[must_use]
+    #[inline]
+    pub fn background_timeout(&self, standing: &Standing) -> Option<Timeout> {
+        if self.ground == Ground::Foreground || self.last != Some(self.reach) {
+            return None;
         }
+        standing.rules_at(self.reach).background_timeout
     }
 
     /// Takes the user's next event in order of (`happened_at`, `message_id`). Silent ones leave no trace.
     #[inline]
     pub fn observe(&mut self, activity: &Activity, standing: &Standing) {
         match activity.kind.weight() {
-            Weight::Starts => {}
-            Weight::Extends => {}
+            Weight::Starts | Weight::Extends => {}
             Weight::Silent => {
                 if activity.kind == EventKind::UserChanged && self.last.is_some() {
                     self.cut(EndReason::UserChanged);
@@ -155,9 +170,7 @@ impl Presence {
             EventKind::Heartbeat | EventKind::UserChanged | EventKind::Silent => {}
         }
         self.reach = at;
-        if !self.players.is_empty() {
-            self.reach_with_players(at);
-        }
+        self.reach_with_players(at);
     }
 
     /// Replaces what the same player said before.
@@ -170,6 +183,7 @@ impl Presence {
         }
     }
 
+    #[inline]
     fn reach_with_players(&mut self, at: Timestamp) {
         self.players.retain(|(_, until)| at < *until);
         for (_, until) in &self.players {

@@ -112,8 +112,6 @@ pub struct Sessionizer<'p> {
     standing: &'p Standing,
     presence: Presence,
     open: Option<Session>,
-    /// The platform of the last activity: its timeout is the one that applies when the gap begins.
-    platform: u32,
     seen: u64,
     sessions: u32,
 }
@@ -122,26 +120,22 @@ impl<'p> Sessionizer<'p> {
     /// Begins with a user of whom nothing is known but what holds for them.
     #[must_use]
     pub fn new(standing: &'p Standing) -> Self {
-        Sessionizer { standing, presence: Presence::default(), open: None, platform: 0, seen: 0, sessions: 0 }
+        Sessionizer { standing, presence: Presence::default(), open: None, seen: 0, sessions: 0 }
     }
 
     /// Takes the user's next event in order of (`happened_at`, `message_id`).
     #[inline]
     pub fn observe(&mut self, activity: &Activity) -> Observed {
-        let ended = self.end_before(activity);
-        let outcome = match activity.kind.weight() {
-            Weight::Starts => self.join(activity),
-            Weight::Extends if self.open.is_some() => self.join(activity),
-            Weight::Extends => Outcome::Orphan,
-            Weight::Silent => Outcome::Silent,
-        };
+        let silence = self.silence_before(activity);
+        let reason = silence.as_ref().and_then(|silence| self.judge(silence, activity));
+        let ended = reason.and_then(|reason| self.close(reason));
         self.presence.observe(activity, self.standing);
-        if outcome != Outcome::Silent {
-            self.platform = activity.platform;
-        }
-        if outcome == Outcome::Joined {
-            self.decide();
-        }
+        let outcome = match (activity.kind.weight(), self.open.is_some()) {
+            (Weight::Silent, _) => Outcome::Silent,
+            (Weight::Extends, false) => Outcome::Orphan,
+            (Weight::Starts, false) => self.start(activity),
+            (Weight::Starts | Weight::Extends, true) => self.join(activity, silence.as_ref()),
+        };
         self.seen += 1;
         if activity.kind == EventKind::Closed && outcome == Outcome::Joined {
             return Observed { outcome, ended: self.close(EndReason::Closed) };
@@ -183,36 +177,33 @@ impl<'p> Sessionizer<'p> {
         &self.presence
     }
 
-    /// Closes the open session if the silence before this event, or the event itself, ends it.
+    /// Returns the silence that might end the open session: nothing without one, or when nothing happened.
     #[inline]
-    fn end_before(&mut self, activity: &Activity) -> Option<ClosedSession> {
-        let open = self.open.as_ref()?;
-        if activity.kind == EventKind::Silent {
+    fn silence_before(&self, activity: &Activity) -> Option<Silence> {
+        if self.open.is_none() || activity.kind == EventKind::Silent {
             return None;
         }
-        let silence = self.presence.silence_before(activity.happened_at, self.standing)?;
-        let reason = self.judge(open, &silence, activity)?;
-        self.close(reason)
+        self.presence.silence_before(activity.happened_at, self.standing)
     }
 
     /// Says why the open session ends before this activity, if it does.
+    ///
+    /// The timeout comes first: the bell has rung by then, and a file must say the same (law L4).
     #[inline]
-    fn judge(&self, open: &Session, silence: &Silence, activity: &Activity) -> Option<EndReason> {
-        let rules = self.standing.rules_at(silence.reach);
-        let at = activity.happened_at;
-        let long_enough = rules.shortest <= at.since(open.started_at);
-        let reached = match silence.judge {
-            Judge::Forced(reason) => return Some(reason),
-            Judge::Background(timeout) => timeout.is_reached_by(silence.gap()),
-            Judge::Timeout => open.decided.timeout.is_reached_by(silence.gap()),
-        };
-        if reached && long_enough {
+    fn judge(&self, silence: &Silence, activity: &Activity) -> Option<EndReason> {
+        let open = self.open.as_ref()?;
+        let rules = self.standing.rules_at(silence.began());
+        let so_far = activity.happened_at.since(open.started_at);
+        if open.decided.timeout.is_reached_by(silence.gap()) && rules.shortest <= so_far {
             return Some(EndReason::TimedOut);
+        }
+        if let Judge::Forced(reason) = silence.judge {
+            return Some(reason);
         }
         if activity.kind == EventKind::UserChanged {
             return Some(EndReason::UserChanged);
         }
-        if rules.max_length.is_some_and(|longest| longest < at.since(open.started_at)) {
+        if rules.max_length.is_some_and(|longest| longest < so_far) {
             return Some(EndReason::TooLong);
         }
         if rules.campaigns == Campaigns::StartAnew && activity.campaign != 0 && activity.campaign != open.campaign {
@@ -222,24 +213,22 @@ impl<'p> Sessionizer<'p> {
     }
 
     #[inline]
-    fn join(&mut self, activity: &Activity) -> Outcome {
-        let at = activity.happened_at;
-        let Some(open) = &mut self.open else {
-            self.start(activity);
-            return Outcome::Joined;
-        };
-        if let Some(silence) = self.presence.silence_before(at, self.standing) {
-            open.parts.add(parts_between(&silence, self.standing.rules_at(silence.reach).idle_after));
+    fn join(&mut self, activity: &Activity, silence: Option<&Silence>) -> Outcome {
+        let decided = self.decided(activity.platform);
+        let Some(open) = &mut self.open else { return Outcome::Orphan };
+        if let Some(silence) = silence {
+            open.parts.add(parts_between(silence, self.standing.rules_at(silence.began()).idle_after));
         }
-        open.ended_at = at;
+        open.ended_at = activity.happened_at;
         open.last = self.seen;
         open.activities += 1;
+        open.decided = decided;
         insert(&mut open.platforms, activity.platform);
         insert(&mut open.devices, activity.device);
         Outcome::Joined
     }
 
-    fn start(&mut self, activity: &Activity) {
+    fn start(&mut self, activity: &Activity) -> Outcome {
         self.sessions += 1;
         let mut session = Session {
             ordinal: self.sessions,
@@ -249,7 +238,7 @@ impl<'p> Sessionizer<'p> {
             last: self.seen,
             activities: 1,
             parts: Parts::default(),
-            decided: self.standing.timeout_at(activity.happened_at, activity.platform),
+            decided: self.decided(activity.platform),
             platforms: Vec::new(),
             devices: Vec::new(),
             campaign: activity.campaign,
@@ -257,18 +246,15 @@ impl<'p> Sessionizer<'p> {
         insert(&mut session.platforms, activity.platform);
         insert(&mut session.devices, activity.device);
         self.open = Some(session);
+        Outcome::Joined
     }
 
-    /// Settles under which timeout the gap that begins now will be judged.
+    /// Returns the timeout under which the gap that begins now will be judged; the last activity's platform names it.
     #[inline]
-    fn decide(&mut self) {
-        let Some(open) = &mut self.open else { return };
-        let from = self.presence.reach();
-        open.decided = self.standing.timeout_at(from, self.platform);
-        if let Some(Silence { judge: Judge::Background(timeout), .. }) =
-            self.presence.silence_before(from, self.standing)
-        {
-            open.decided = Decided { timeout, source: Source::Background };
+    fn decided(&self, platform: u32) -> Decided {
+        match self.presence.background_timeout(self.standing) {
+            Some(timeout) => Decided { timeout, source: Source::Background },
+            None => self.standing.timeout_at(self.presence.reach(), platform),
         }
     }
 

@@ -3,11 +3,12 @@
 //! The same events give the same sessions, ids and totals in every order and however often they come (law L3).
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
-use crate::event::{Activity, EventKind, Outcome, is_late};
+use crate::event::{Activity, EventKind, Outcome, is_late, order};
 use crate::id::SessionId;
 use crate::policy::Standing;
 use crate::session::{ClosedSession, Session, Sessionizer};
@@ -42,9 +43,8 @@ struct Entry {
 }
 
 impl Entry {
-    /// Events of one user are ordered by (`happened_at`, `message_id`); the kind decides between nameless ones.
-    fn key(&self) -> (Timestamp, &str, EventKind) {
-        (self.activity.happened_at, &self.message_id, self.activity.kind)
+    fn order(&self, other: &Entry) -> Ordering {
+        order((&self.activity, &self.message_id), (&other.activity, &other.message_id))
     }
 }
 
@@ -62,11 +62,16 @@ pub struct Timeline<'p> {
     settled_until: Timestamp,
     settled_first: Box<str>,
     entries: Vec<Entry>,
-    known: BTreeSet<Box<str>>,
+    /// The names of events, also of those that left no trace, and when they happened.
+    known: BTreeMap<Box<str>, Timestamp>,
     live: Sessionizer<'p>,
     stated: Vec<Stated>,
     /// The session closed by the bell: stated, though the user might still prove to have been there.
     rung: Option<Stated>,
+    /// The latest moment that a bell told us.
+    now: Timestamp,
+    /// What was retracted of the session that is open now: when that is stated, it was said otherwise before.
+    taken_back: Option<Stated>,
 }
 
 impl<'p> Timeline<'p> {
@@ -82,17 +87,19 @@ impl<'p> Timeline<'p> {
             settled_until: Timestamp::MIN,
             settled_first: "".into(),
             entries: Vec::new(),
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
             live: Sessionizer::new(standing),
             stated: Vec::new(),
             rung: None,
+            now: Timestamp::MIN,
+            taken_back: None,
         }
     }
 
     /// Takes an event, in any order. `message_id` names it within the app; an empty one is nobody's duplicate.
     pub fn observe(&mut self, activity: &Activity, message_id: &str, received_at: Timestamp) -> Effects {
         let nothing = |outcome| Effects { outcome, retracted: Vec::new(), stated: Vec::new() };
-        if self.known.contains(message_id) {
+        if self.known.contains_key(message_id) {
             return nothing(Outcome::Duplicate);
         }
         let lateness = self.standing.rules_at(activity.happened_at).allowed_lateness;
@@ -100,13 +107,13 @@ impl<'p> Timeline<'p> {
             return nothing(Outcome::Late);
         }
         if !message_id.is_empty() {
-            self.known.insert(message_id.into());
+            self.known.insert(message_id.into(), activity.happened_at);
         }
         if activity.kind == EventKind::Silent {
             return nothing(Outcome::Silent);
         }
         let entry = Entry { activity: *activity, message_id: message_id.into() };
-        let place = self.entries.partition_point(|other| other.key() <= entry.key());
+        let place = self.entries.partition_point(|other| other.order(&entry) != Ordering::Greater);
         let at_the_end = place == self.entries.len();
         self.entries.insert(place, entry);
         if at_the_end { self.append() } else { self.amend(place) }
@@ -114,13 +121,15 @@ impl<'p> Timeline<'p> {
 
     /// Closes the open session when its deadline has passed by `now`.
     pub fn advance(&mut self, now: Timestamp) -> Option<Stated> {
-        if self.rung.is_some() {
-            return None;
-        }
-        let closed = self.live.clone().advance(now)?;
-        let stated = self.state(closed, 0);
-        self.rung = Some(stated.clone());
-        Some(stated)
+        self.now = self.now.max(now);
+        let closed = self.ring().filter(|_| self.rung.is_none())?;
+        self.say(Vec::new(), Vec::new(), Some(closed)).0.pop()
+    }
+
+    /// Returns when to call [`Timeline::advance`] next; `None` while no session is open.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        if self.rung.is_some() { None } else { self.live.deadline() }
     }
 
     /// Returns the session that may still grow, unless the bell has closed it.
@@ -146,96 +155,94 @@ impl<'p> Timeline<'p> {
             if self.base.open().is_some_and(|open| open.first == self.settled) {
                 self.settled_first = entry.message_id.clone();
             }
-            self.known.remove(&entry.message_id);
             self.settled += 1;
         }
-        self.stated.drain(..ended.min(self.stated.len()));
+        self.known.retain(|_, happened_at| before <= *happened_at);
+        self.stated.drain(..ended);
         self.settled_until = self.settled_until.max(before);
     }
 
+    /// Takes the last entry, which is new, on top of what has been said.
     fn append(&mut self) -> Effects {
         let Some(entry) = self.entries.last() else {
             return Effects { outcome: Outcome::Silent, retracted: Vec::new(), stated: Vec::new() };
         };
         let observed = self.live.observe(&entry.activity);
-        let mut effects = Effects { outcome: observed.outcome, retracted: Vec::new(), stated: Vec::new() };
-        let rung = self.rung.take();
-        let Some(closed) = observed.ended else {
-            if let Some(rung) = rung {
-                if self.live.open().is_some_and(|open| open.started_at == rung.closed.session.started_at) {
-                    // The user had been there all the time: the bell rang before we heard of it.
-                    effects.outcome = Outcome::Amended;
-                    effects.retracted.push(rung);
-                } else {
-                    self.rung = Some(rung);
-                }
-            }
-            return effects;
-        };
-        let amended = rung.as_ref().map_or(0, |rung| rung.amended + 1);
-        let stated = self.state(closed, amended);
-        match rung {
-            Some(rung) if same(&rung, &stated) => self.stated.push(rung),
-            other => {
-                effects.retracted.extend(other);
-                effects.stated.push(stated.clone());
-                self.stated.push(stated);
-            }
-        }
-        effects
+        let before: Vec<Stated> = self.rung.take().into_iter().collect();
+        let (stated, retracted) = self.say(before, observed.ended.into_iter().collect(), None);
+        effects(observed.outcome, retracted, stated)
     }
 
-    /// Says everything anew from the settled state on, and keeps what stands as it was.
+    /// Says everything anew from the settled state on; the entry at `place` is new.
     fn amend(&mut self, place: usize) -> Effects {
-        let was_rung = self.rung.take();
-        let before: Vec<Stated> = core::mem::take(&mut self.stated).into_iter().chain(was_rung.clone()).collect();
+        let has_rung = self.rung.is_some();
+        let before: Vec<Stated> = core::mem::take(&mut self.stated).into_iter().chain(self.rung.take()).collect();
         let mut outcome = Outcome::Orphan;
-        let mut live = self.base.clone();
         let mut closed = Vec::new();
+        self.live = self.base.clone();
         for (index, entry) in self.entries.iter().enumerate() {
-            let observed = live.observe(&entry.activity);
+            let observed = self.live.observe(&entry.activity);
             closed.extend(observed.ended);
             if index == place {
                 outcome = observed.outcome;
             }
         }
-        self.live = live;
-        let rung_at = was_rung.as_ref().and_then(|_| self.live.clone().advance(Timestamp::MAX));
-        let ends = closed.len();
-        closed.extend(rung_at);
-        let mut effects = Effects { outcome, retracted: Vec::new(), stated: Vec::new() };
-        let mut kept = Vec::new();
-        for (index, closed) in closed.into_iter().enumerate() {
-            let stated = self.state(closed, 0);
-            let stated = match before.iter().find(|old| same(old, &stated)) {
-                Some(old) => old.clone(),
-                None => {
-                    let amended = before.iter().filter(|old| overlap(old, &stated)).map(|old| old.amended + 1).max();
-                    let stated = Stated { amended: amended.unwrap_or(0), ..stated };
-                    effects.stated.push(stated.clone());
-                    stated
-                }
-            };
-            if index < ends { kept.push(stated) } else { self.rung = Some(stated) }
-        }
-        effects.retracted =
-            before.into_iter().filter(|old| !kept.iter().chain(&self.rung).any(|new| same(old, new))).collect();
-        self.stated = kept;
-        if !(effects.stated.is_empty() && effects.retracted.is_empty()) && outcome == Outcome::Joined {
-            effects.outcome = Outcome::Amended;
-        }
-        effects
+        let rung = self.ring().filter(|_| has_rung);
+        let (stated, retracted) = self.say(before, closed, rung);
+        effects(outcome, retracted, stated)
     }
 
-    fn state(&self, closed: ClosedSession, amended: u32) -> Stated {
+    /// Returns the open session as the bell at `now` closes it, if it does.
+    fn ring(&self) -> Option<ClosedSession> {
+        if self.now < self.live.deadline()? { None } else { self.live.clone().advance(self.now) }
+    }
+
+    /// Puts sessions in the place of those `before`, and returns what is new and what is no longer so.
+    fn say(
+        &mut self,
+        mut before: Vec<Stated>,
+        closed: Vec<ClosedSession>,
+        rung: Option<ClosedSession>,
+    ) -> (Vec<Stated>, Vec<Stated>) {
+        let has_rung = rung.is_some();
+        let mut all: Vec<Stated> = closed.into_iter().chain(rung).map(|closed| self.state(closed)).collect();
+        let mut new = Vec::new();
+        for (place, stated) in all.iter_mut().enumerate() {
+            match before.iter().position(|old| same(old, stated)) {
+                Some(old) => stated.amended = before.remove(old).amended,
+                None => new.push(place),
+            }
+        }
+        let retracted = before;
+        let otherwise: Vec<Stated> = retracted.iter().cloned().chain(self.taken_back.take()).collect();
+        for place in &new {
+            let session = &all[*place].closed.session;
+            let amended =
+                otherwise.iter().filter(|old| overlap(&old.closed.session, session)).map(|old| old.amended + 1);
+            all[*place].amended = amended.max().unwrap_or(0);
+        }
+        let new = new.into_iter().map(|place| all[place].clone()).collect();
+        self.rung = if has_rung { all.pop() } else { None };
+        self.stated.extend(all);
+        let of_the_open = |old: &Stated| self.open().is_some_and(|open| overlap(&old.closed.session, open));
+        self.taken_back = otherwise.into_iter().filter(of_the_open).max_by_key(|old| old.amended);
+        (new, retracted)
+    }
+
+    fn state(&self, closed: ClosedSession) -> Stated {
         let first = closed.session.first;
         let message_id = match first.checked_sub(self.settled).and_then(|place| self.entries.get(place as usize)) {
             Some(entry) => &entry.message_id,
             None => &self.settled_first,
         };
         let id = SessionId::derive(&self.app, &self.user, closed.session.started_at, message_id);
-        Stated { id, closed, amended }
+        Stated { id, closed, amended: 0 }
     }
+}
+
+fn effects(outcome: Outcome, retracted: Vec<Stated>, stated: Vec<Stated>) -> Effects {
+    let outcome = if outcome == Outcome::Joined && !retracted.is_empty() { Outcome::Amended } else { outcome };
+    Effects { outcome, retracted, stated }
 }
 
 /// Says whether both say the same of the same session; where its events are kept does not matter.
@@ -244,7 +251,6 @@ fn same(one: &Stated, other: &Stated) -> bool {
     one.id == other.id && one.closed.reason == other.closed.reason && placeless(one) == placeless(other)
 }
 
-fn overlap(one: &Stated, other: &Stated) -> bool {
-    let (one, other) = (&one.closed.session, &other.closed.session);
+fn overlap(one: &Session, other: &Session) -> bool {
     one.started_at <= other.ended_at && other.started_at <= one.ended_at
 }

@@ -112,8 +112,9 @@ pub struct Lengths {
     /// By bucket: the places in the grid, as bits, for which every value was kept from the beginning.
     wanted: Vec<u64>,
     kept: Vec<Kept>,
-    /// How many values may be kept before the next choice.
+    /// How many values may be kept before the next choice, and before the first one.
     choose_at: usize,
+    room: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,13 +128,20 @@ impl Lengths {
     /// Begins with no sessions.
     #[must_use]
     pub fn new(grid: Grid) -> Self {
+        Lengths::with_room(grid, KEPT_AT_FIRST)
+    }
+
+    /// Begins with no sessions, and with room for so many exact values before the first choice of those to keep.
+    #[must_use]
+    pub fn with_room(grid: Grid, room: usize) -> Self {
         let places = grid.timeouts.len() + 1;
         Lengths {
             steps: alloc::vec![0; BUCKETS * places],
             single_steps: alloc::vec![0; places],
             wanted: alloc::vec![u64::MAX; BUCKETS],
             kept: Vec::new(),
-            choose_at: KEPT_AT_FIRST,
+            choose_at: room,
+            room,
             grid,
         }
     }
@@ -172,9 +180,7 @@ impl Lengths {
         self.steps[row + to as usize] -= 1;
         if self.wanted[bucket] & places(from, to) != 0 {
             self.kept.push(Kept { length, from, to });
-            if self.choose_at <= self.kept.len() {
-                self.choose();
-            }
+            self.choose_when_full();
         }
     }
 
@@ -190,6 +196,7 @@ impl Lengths {
             *mine &= theirs;
         }
         self.kept.extend(other.kept);
+        self.choose_when_full();
     }
 
     /// Returns, for every timeout of the grid, how many sessions hold one activity only.
@@ -238,6 +245,13 @@ impl Lengths {
         Some(*lengths.select_nth_unstable(rank).1)
     }
 
+    #[inline]
+    fn choose_when_full(&mut self) {
+        if self.choose_at <= self.kept.len() {
+            self.choose();
+        }
+    }
+
     /// Keeps from now on only what lies where a quantile will probably lie, judged by what has been seen.
     #[cold]
     fn choose(&mut self) {
@@ -247,7 +261,7 @@ impl Lengths {
         }
         let wanted = &self.wanted;
         self.kept.retain(|kept| wanted[bucket_of(kept.length)] & places(kept.from, kept.to) != 0);
-        self.choose_at = KEPT_AT_FIRST.max(2 * self.kept.len());
+        self.choose_at = self.room.max(2 * self.kept.len());
     }
 
     /// Returns, by bucket, the places in the grid for which a quantile lies there or within `margin` of it: so many

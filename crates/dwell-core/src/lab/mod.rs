@@ -4,7 +4,8 @@
 //! above its longest inner silence up to the shorter of the two silences around it. [`nested`] finds these ranges,
 //! [`ledger`] and [`lengths`] add them up. Start at [`Lab::observe`].
 //!
-//! With `max_length` or borders of campaigns a break depends on where the session began; the curve is without them.
+//! With `max_length`, borders of campaigns or a shortest length a break depends on where the session began; the curve
+//! is without them.
 
 pub mod ledger;
 pub mod lengths;
@@ -52,14 +53,17 @@ impl Lab {
     /// Begins with no users. `milestones` are the numbers of sessions to count users for.
     #[must_use]
     pub fn new(grid: Grid, milestones: &[u32]) -> Self {
-        Lab {
-            ledger: GapLedger::default(),
-            lengths: Lengths::new(grid),
-            milestones: Milestones::new(milestones),
-            nest: Nest::default(),
-            activities: 0,
-            users: 0,
-        }
+        Lab::empty(Lengths::new(grid), Milestones::new(milestones))
+    }
+
+    /// Begins with no users, and with room for so many exact lengths before the first choice of those to keep.
+    #[must_use]
+    pub fn with_room(grid: Grid, milestones: &[u32], room: usize) -> Self {
+        Lab::empty(Lengths::with_room(grid, room), Milestones::new(milestones))
+    }
+
+    fn empty(lengths: Lengths, milestones: Milestones) -> Self {
+        Lab { ledger: GapLedger::default(), lengths, milestones, nest: Nest::default(), activities: 0, users: 0 }
     }
 
     /// Takes all events of one user, in order of (`happened_at`, `message_id`).
@@ -158,25 +162,19 @@ impl Lab {
     /// Returns an empty lab that will keep what this one let go.
     #[must_use]
     pub fn again(&self) -> Lab {
-        Lab {
-            ledger: GapLedger::default(),
-            lengths: self.lengths.again(),
-            milestones: self.milestones.again(),
-            nest: Nest::default(),
-            activities: 0,
-            users: 0,
-        }
+        Lab::empty(self.lengths.again(), self.milestones.again())
     }
 }
 
 /// Returns how many timeouts, from one second up, the silence reaches; all of them where the break is forced.
+#[must_use]
 #[inline]
-fn timeouts_reached(silence: &Silence, standing: &Standing) -> u32 {
+pub fn timeouts_reached(silence: &Silence, standing: &Standing) -> u32 {
     match silence.judge {
         Judge::Forced(_) => Timeout::LONGEST.as_secs(),
         Judge::Background(timeout) if timeout.is_reached_by(silence.gap()) => Timeout::LONGEST.as_secs(),
         Judge::Background(_) => 0,
-        Judge::Timeout => match standing.rules_at(silence.reach).edge {
+        Judge::Timeout => match standing.rules_at(silence.began()).edge {
             Edge::Ends => Timeout::reached_by(silence.gap()),
             Edge::Continues => Timeout::reached_by(silence.gap().minus(Span::from_micros(1))),
         },
