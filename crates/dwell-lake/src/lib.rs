@@ -11,3 +11,4 @@ pub mod sessionize;
 pub mod shuffle;
 mod split;
 pub mod sweep;
+pub mod write;
