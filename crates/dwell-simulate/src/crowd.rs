@@ -244,7 +244,7 @@ pub struct Curves {
     pub visits: Curve,
     /// When in the waking day visits begin, in thousandths of it.
     pub rhythm: Curve,
-    /// How long people are away at least.
+    /// How long people are away at least: now and then they are back before others have finished a page.
     pub absence: Curve,
     pub social_gap: Curve,
     pub reader_gap: Curve,
@@ -260,11 +260,11 @@ impl Curves {
             stretch: Curve::log_normal(120, 1.0, 20, 1000),
             visits: Curve::log_normal(1000, 0.6, 200, 8000),
             rhythm: Curve::weighted(&[2, 4, 4, 3, 2, 3, 4, 3, 2, 2, 3, 4, 5, 6, 5, 2], 1000),
-            absence: Curve::log_normal(45 * MINUTE, 0.6, 15 * MINUTE, 4 * HOUR),
+            absence: Curve::log_normal(45 * MINUTE, 0.8, 6 * MINUTE, 4 * HOUR),
             social_gap: Curve::log_normal(8 * SECOND, 0.6, 2 * SECOND, 20 * SECOND),
-            reader_gap: Curve::log_normal(110 * SECOND, 0.8, 30 * SECOND, 8 * MINUTE),
+            reader_gap: Curve::log_normal(140 * SECOND, 0.8, 30 * SECOND, 8 * MINUTE),
             stayer_gap: Curve::log_normal(70 * SECOND, 0.9, 3 * SECOND, 5 * MINUTE),
-            stayer_silence: Curve::log_normal(8 * MINUTE, 0.35, 5 * MINUTE, 16 * MINUTE),
+            stayer_silence: Curve::log_normal(8 * MINUTE, 0.4, 5 * MINUTE, 20 * MINUTE),
             playing: Curve::log_normal(55 * MINUTE, 0.7, 20 * MINUTE, 4 * HOUR),
         }
     }

@@ -114,11 +114,11 @@ impl Planner<'_> {
 
     /// A bot runs by day and by night.
     fn run(&mut self, stream: &mut Stream) {
-        let runs = (stream.between(1, 2) * self.crowd.appetite.min(4000) / 1000).max(1);
+        let runs = (stream.between(1, 3) * self.crowd.appetite.min(4000) / 1000).max(1);
         let each = (self.limit - self.wakes) / runs;
         for run in 0..runs {
             let at = self.wakes + run * each + stream.between(0, each / 3);
-            let length = stream.between(HOUR, 3 * HOUR).min(each / 2);
+            let length = self.crowd.tempo.of(stream.between(2 * HOUR, 4 * HOUR)).min(each / 2);
             if self.add(at, length, stream) == Place::Missing {
                 return;
             }

@@ -87,7 +87,7 @@ impl Visit<'_> {
         let tempo = self.crowd.tempo;
         let mut at = self.plan.start;
         loop {
-            let silent = stream.per_mille(40);
+            let silent = stream.per_mille(60);
             let curve = if silent { &self.crowd.curves.stayer_silence } else { &self.crowd.curves.stayer_gap };
             at += tempo.of(curve.draw(stream));
             if self.plan.end() <= at {
