@@ -7,6 +7,7 @@ pub mod batch;
 pub mod lab;
 pub mod names;
 pub mod question;
+pub mod read;
 pub mod sessionize;
 pub mod shuffle;
 mod split;

@@ -1,0 +1,369 @@
+//! When: numbers in seconds to nanoseconds and ISO 8601, to the microsecond, without rounding.
+
+use dwell_core::time::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::reject::Reason;
+
+/// The first moment that readers accept: the beginning of 1970.
+pub const EARLIEST: Timestamp = Timestamp::from_micros(0);
+/// The last moment that readers accept: the end of 2200.
+pub const LATEST: Timestamp = Timestamp::from_micros(7_289_654_400_000_000 - 1);
+
+/// What a number since 1970 counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum TimeUnit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// Nanoseconds.
+    Nanos,
+}
+
+impl TimeUnit {
+    /// All units, the longest first.
+    pub const ALL: [TimeUnit; 4] = [TimeUnit::Seconds, TimeUnit::Millis, TimeUnit::Micros, TimeUnit::Nanos];
+
+    /// Returns its name.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            TimeUnit::Seconds => "seconds",
+            TimeUnit::Millis => "milliseconds",
+            TimeUnit::Micros => "microseconds",
+            TimeUnit::Nanos => "nanoseconds",
+        }
+    }
+
+    /// Returns its short name, as `--time-unit` takes it.
+    #[must_use]
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            TimeUnit::Seconds => "s",
+            TimeUnit::Millis => "ms",
+            TimeUnit::Micros => "us",
+            TimeUnit::Nanos => "ns",
+        }
+    }
+
+    /// Finds the unit for its name or short name.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        TimeUnit::ALL.into_iter().find(|unit| unit.word() == word || unit.symbol() == word)
+    }
+
+    /// Returns the power of ten that makes microseconds of it.
+    pub(super) const fn power(self) -> i32 {
+        match self {
+            TimeUnit::Seconds => 6,
+            TimeUnit::Millis => 3,
+            TimeUnit::Micros => 0,
+            TimeUnit::Nanos => -3,
+        }
+    }
+
+    /// Says what a number looks like; `None` when it is too small or too large to tell.
+    ///
+    /// Each unit has the years 1973 to 5138: wide apart, since the next unit is a thousand times as long.
+    pub(super) fn of(number: i128) -> Option<Self> {
+        match number {
+            100_000_000..100_000_000_000 => Some(TimeUnit::Seconds),
+            100_000_000_000..100_000_000_000_000 => Some(TimeUnit::Millis),
+            100_000_000_000_000..100_000_000_000_000_000 => Some(TimeUnit::Micros),
+            100_000_000_000_000_000..100_000_000_000_000_000_000 => Some(TimeUnit::Nanos),
+            _ => None,
+        }
+    }
+}
+
+/// What the numbers of a column are, and who said so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unit {
+    /// The caller said so: only the years are checked.
+    Given(TimeUnit),
+    /// The sample said so: a number that looks like another unit is refused.
+    Inferred(TimeUnit),
+    /// The sample held no numbers.
+    Unknown,
+}
+
+/// Reads the times of one column.
+#[derive(Clone, Debug)]
+pub(super) struct Clock {
+    pub unit: Unit,
+    /// Where a clock without a zone hangs; `None` is UTC.
+    pub zone: Option<TimeZone>,
+}
+
+impl Clock {
+    /// Returns microseconds since 1970 in UTC, rounded down, or says what is wrong.
+    pub fn micros(&self, text: &[u8]) -> Result<i64, Reason> {
+        let text = text.trim_ascii();
+        if text.is_empty() {
+            return Err(Reason::MissingTime);
+        }
+        match text.first() {
+            Some(b'0'..=b'9' | b'-' | b'+' | b'.') => {}
+            _ => return Err(Reason::BadTime),
+        }
+        if let Some(micros) = iso_of_common_shape(text, self.zone.is_none()) {
+            return within(i128::from(micros));
+        }
+        match self.unit {
+            Unit::Given(unit) => match scaled(text, unit.power()) {
+                Some(micros) => within(micros),
+                None => self.any_iso(text),
+            },
+            Unit::Inferred(unit) => match scaled(text, unit.power()) {
+                Some(micros) => check_unit(text, unit).and_then(|()| within(micros)),
+                None => self.any_iso(text),
+            },
+            Unit::Unknown => match scaled(text, 0) {
+                Some(_) => Err(Reason::NumberAmongTexts),
+                None => self.any_iso(text),
+            },
+        }
+    }
+
+    /// Returns microseconds for a whole number of the column's unit.
+    pub fn micros_of_integer(&self, number: i64) -> Result<i64, Reason> {
+        let (unit, inferred) = match self.unit {
+            Unit::Given(unit) => (unit, false),
+            Unit::Inferred(unit) => (unit, true),
+            Unit::Unknown => return Err(Reason::NumberAmongTexts),
+        };
+        if let (true, Some(looks_like)) = (inferred, TimeUnit::of(i128::from(number)))
+            && looks_like != unit
+        {
+            return Err(Reason::OtherUnit { looks_like, column: unit });
+        }
+        within(micros_of(number, unit))
+    }
+
+    /// Leaves everything that is not the common shape to jiff.
+    fn any_iso(&self, text: &[u8]) -> Result<i64, Reason> {
+        let Ok(text) = std::str::from_utf8(text) else {
+            return Err(Reason::BadTime);
+        };
+        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+            return within(floor_micros(moment));
+        }
+        if let Some(utc) = text.strip_suffix(" UTC")
+            && let Ok(civil) = utc.parse::<jiff::civil::DateTime>()
+        {
+            return civil_micros(&TimeZone::UTC, civil);
+        }
+        match text.parse::<jiff::civil::DateTime>() {
+            Ok(civil) => civil_micros(self.zone.as_ref().unwrap_or(&TimeZone::UTC), civil),
+            Err(_) => Err(Reason::BadTime),
+        }
+    }
+}
+
+/// Makes microseconds of a whole number, rounded down.
+pub(super) fn micros_of(number: i64, unit: TimeUnit) -> i128 {
+    let number = i128::from(number);
+    match unit {
+        TimeUnit::Seconds => number * 1_000_000,
+        TimeUnit::Millis => number * 1_000,
+        TimeUnit::Micros => number,
+        TimeUnit::Nanos => number.div_euclid(1_000),
+    }
+}
+
+fn civil_micros(zone: &TimeZone, civil: jiff::civil::DateTime) -> Result<i64, Reason> {
+    match zone.to_timestamp(civil) {
+        Ok(moment) => within(floor_micros(moment)),
+        Err(_) => Err(Reason::TimeOutOfRange),
+    }
+}
+
+fn floor_micros(moment: jiff::Timestamp) -> i128 {
+    moment.as_nanosecond().div_euclid(1_000)
+}
+
+fn check_unit(text: &[u8], column: TimeUnit) -> Result<(), Reason> {
+    match scaled(text, 0).and_then(TimeUnit::of) {
+        Some(looks_like) if looks_like != column => Err(Reason::OtherUnit { looks_like, column }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Reads one text as a reader would: numbers in `unit`, dates and times without a zone in `zone`.
+pub fn micros_of_text(text: &[u8], unit: Option<TimeUnit>, zone: &TimeZone) -> Result<i64, Reason> {
+    let unit = unit.map_or(Unit::Unknown, Unit::Given);
+    let zone = (*zone != TimeZone::UTC).then(|| zone.clone());
+    Clock { unit, zone }.micros(text)
+}
+
+/// Refuses years outside 1970 to 2200.
+pub(super) fn within(micros: i128) -> Result<i64, Reason> {
+    if micros < i128::from(EARLIEST.as_micros()) || i128::from(LATEST.as_micros()) < micros {
+        return Err(Reason::TimeOutOfRange);
+    }
+    Ok(micros as i64)
+}
+
+/// How many digits are kept exactly; those behind only say which way to round.
+const MOST_DIGITS: u32 = 36;
+/// Beyond this an exponent is as good as endless.
+const LARGEST_EXPONENT: i64 = 100_000;
+
+/// Returns `text * 10^power`, rounded down; `None` when the text is no decimal number.
+///
+/// Works on the digits: binary fractions do not come into it. What is too large becomes the largest `i128`.
+pub(super) fn scaled(text: &[u8], power: i32) -> Option<i128> {
+    let (negative, text) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        (b'+', rest) => (false, rest),
+        _ => (false, text),
+    };
+    let mut digits: i128 = 0;
+    let (mut kept, mut seen, mut past_point, mut inexact) = (0, false, false, false);
+    let mut shift = i64::from(power);
+    for (place, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => {
+                seen = true;
+                let digit = i128::from(byte - b'0');
+                if kept < MOST_DIGITS {
+                    digits = digits * 10 + digit;
+                    kept += u32::from(digits != 0);
+                    shift -= i64::from(past_point);
+                } else {
+                    inexact |= digit != 0;
+                    shift += i64::from(!past_point);
+                }
+            }
+            b'.' if !past_point => past_point = true,
+            b'e' | b'E' if seen => {
+                shift += exponent(text.get(place + 1..)?)?;
+                break;
+            }
+            _ => return None,
+        }
+    }
+    if !seen {
+        return None;
+    }
+    Some(shifted(digits, shift, negative, inexact))
+}
+
+fn exponent(text: &[u8]) -> Option<i64> {
+    let (sign, digits) = match text.split_first()? {
+        (b'-', rest) => (-1, rest),
+        (b'+', rest) => (1, rest),
+        _ => (1, text),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut exponent: i64 = 0;
+    for byte in digits {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        exponent = (exponent * 10 + i64::from(byte - b'0')).min(LARGEST_EXPONENT);
+    }
+    Some(sign * exponent)
+}
+
+fn shifted(digits: i128, shift: i64, negative: bool, mut inexact: bool) -> i128 {
+    if digits == 0 {
+        return 0;
+    }
+    let size = if 0 <= shift {
+        let factor = u32::try_from(shift).ok().and_then(|shift| 10_i128.checked_pow(shift));
+        factor.and_then(|factor| digits.checked_mul(factor)).unwrap_or(i128::MAX)
+    } else {
+        let divisor = u32::try_from(-shift).ok().and_then(|shift| 10_i128.checked_pow(shift));
+        let (whole, rest) = match divisor {
+            Some(divisor) => (digits / divisor, digits % divisor),
+            None => (0, digits),
+        };
+        inexact |= rest != 0;
+        whole
+    };
+    if negative { (-size).saturating_sub(i128::from(inexact)) } else { size }
+}
+
+/// Reads `2024-01-05T10:00:00`, with a fraction and a zone or without; `None` for anything else, wrong or merely rare.
+///
+/// Without a zone only if `naive_is_utc`. Agrees with jiff wherever it answers.
+fn iso_of_common_shape(text: &[u8], naive_is_utc: bool) -> Option<i64> {
+    if text.len() < 19 || text[4] != b'-' || text[7] != b'-' || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    if !matches!(text[10], b'T' | b't' | b' ') {
+        return None;
+    }
+    let year = two(text, 0)? * 100 + two(text, 2)?;
+    let (month, day) = (two(text, 5)?, two(text, 8)?);
+    let (hour, minute, second) = (two(text, 11)?, two(text, 14)?, two(text, 17)?);
+    if month < 1 || 12 < month || day < 1 || days_in(year, month) < day || 23 < hour || 59 < minute || 59 < second {
+        return None;
+    }
+    let (fraction, rest) = fraction_micros(&text[19..])?;
+    let east = match rest {
+        b"Z" | b"z" => 0,
+        b"" if naive_is_utc => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (two(&[*h1, *h2], 0)?, two(&[*m1, *m2], 0)?);
+            if 23 < hours || 59 < minutes {
+                return None;
+            }
+            let east = (hours * 60 + minutes) * 60;
+            if *sign == b'-' { -east } else { east }
+        }
+        _ => return None,
+    };
+    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - east;
+    Some(seconds * 1_000_000 + fraction)
+}
+
+fn two(text: &[u8], at: usize) -> Option<i64> {
+    let (tens, ones) = (text.get(at)?.wrapping_sub(b'0'), text.get(at + 1)?.wrapping_sub(b'0'));
+    if 9 < tens || 9 < ones {
+        return None;
+    }
+    Some(i64::from(tens) * 10 + i64::from(ones))
+}
+
+/// Cuts one to nine digits after a point off the front; digits behind the sixth are cut off for good.
+fn fraction_micros(text: &[u8]) -> Option<(i64, &[u8])> {
+    let [b'.', rest @ ..] = text else {
+        return Some((0, text));
+    };
+    let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if count < 1 || 9 < count {
+        return None;
+    }
+    let mut micros = 0;
+    for place in 0..6 {
+        let digit = if place < count { i64::from(rest[place] - b'0') } else { 0 };
+        micros = micros * 10 + digit;
+    }
+    Some((micros, &rest[count..]))
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Counts days from 1970-01-01; the year begins in March, so that the leap day comes last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year - era * 400;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
