@@ -28,7 +28,7 @@ use crate::time::{MICROS_PER_SECOND, Span, Timeout, Timestamp};
 use day::{CommonDay, Hours};
 use grid::{BINS, PER_OCTAVE, Weights};
 use resample::{BAGS, sum};
-use valley::{Search, Valley};
+use valley::{OUTLYING_ALLOWED, Search, Valley};
 
 /// The most users that are kept: those with the smallest hashes, so that the order of observing changes nothing.
 pub const MAX_USERS: usize = 20_000;
@@ -44,6 +44,10 @@ pub const DEPTH_NEEDED: f64 = 0.25;
 pub const SHARE_NEEDED: f64 = 0.9;
 /// The upper end of the interval may be so many times the lower.
 pub const WIDEST: f64 = 4.0;
+/// From so many times the gaps of a diligent user on a user counts the less the more they have: it is a machine.
+pub const TIRELESS: f64 = 4.0;
+/// Each of the two hills must have gaps of so many users.
+pub const SUPPORT_NEEDED: u64 = 20;
 /// How much of the difference between short and long gaps must lie within users, not between them.
 pub const WITHIN_NEEDED: f64 = 0.25;
 
@@ -263,6 +267,22 @@ pub enum Refusal {
         /// The upper end.
         high: Timeout,
     },
+    /// It parts bursts, or visits and something longer: what lies beyond it is no hill of one kind.
+    Nested {
+        /// The valley.
+        at: Timeout,
+        /// So much of the weight beyond it lies sixteen times and more beyond its middle.
+        outlying: f64,
+        /// So much may.
+        allowed: f64,
+    },
+    /// A hill is the work of a few.
+    Thin {
+        /// So many users have gaps there; many users are counted in at most 400 bags.
+        users: u64,
+        /// So many should.
+        needed: u64,
+    },
     /// Some users have short gaps and others long ones: two crowds, not visits.
     TwoCrowds {
         /// So much of the difference lies within users.
@@ -344,10 +364,18 @@ impl Sample {
         }
         let Some(valley) = found else { return refuse(Refusal::NoValley, middle) };
         let hills = (timeout(grid::seconds(valley.hills.0 as f64)), timeout(grid::seconds(valley.hills.1 as f64)));
+        if !valley::is_outermost(&valley) {
+            let at = timeout(grid::seconds(valley.at));
+            return refuse(Refusal::Nested { at, outlying: valley.outlying, allowed: OUTLYING_ALLOWED }, hills);
+        }
+        let supporters = supporters(&weighed.bags, valley.hills.0).min(supporters(&weighed.bags, valley.hills.1));
+        if supporters < SUPPORT_NEEDED {
+            return refuse(Refusal::Thin { users: supporters, needed: SUPPORT_NEEDED }, middle);
+        }
         if valley.depth < DEPTH_NEEDED {
             return refuse(Refusal::Shallow { depth: valley.depth, needed: DEPTH_NEEDED }, hills);
         }
-        let within = within_users(&weighed.bags, &weighed.users, valley);
+        let within = within_users(&weighed.bags, valley);
         if within < WITHIN_NEEDED {
             return refuse(Refusal::TwoCrowds { within, needed: WITHIN_NEEDED }, middle);
         }
@@ -359,8 +387,9 @@ impl Sample {
             return refuse(Refusal::Unsteady { share, needed: SHARE_NEEDED }, hills);
         }
         places.sort_by(f64::total_cmp);
-        let low = grid::seconds(places[places.len() / 20].min(valley.at));
-        let high = grid::seconds(places[places.len() - 1 - places.len() / 20].max(valley.at));
+        // The scale has bins, so nothing is known more exactly than to half of one.
+        let low = grid::seconds(places[places.len() / 20].min(valley.at) - 0.5);
+        let high = grid::seconds(places[places.len() - 1 - places.len() / 20].max(valley.at) + 0.5);
         let interval = (timeout(low), timeout(high));
         if WIDEST * low < high {
             return refuse(Refusal::Wide { low: interval.0, high: interval.1 }, interval);
@@ -414,10 +443,10 @@ impl Sample {
         let common = CommonDay::learn(self.users.values().map(|user| &user.hours));
         let enough = diligent(self.users.values().map(|user| user.count));
         let clock = self.resolution();
-        let mut weighed = Weighed { bags: Vec::new(), users: Vec::new(), plain: vec![0.0; BINS] };
+        let mut weighed = Weighed { bags: Vec::new(), plain: vec![0.0; BINS] };
         let with_gaps = self.users.values().filter(|user| !user.kept.is_empty());
         for (index, user) in with_gaps.enumerate() {
-            let weight = (user.count as f64).min(enough) / user.kept.len() as f64;
+            let weight = influence(user.count as f64, enough) / user.kept.len() as f64;
             let day = common.of(&user.hours);
             let mut own = [0.0; BINS];
             let mut plain = [0.0; BINS];
@@ -450,8 +479,6 @@ impl Sample {
 struct Weighed {
     /// In users' own time, by bag of users.
     bags: Vec<Weights>,
-    /// Placeholder
-    users: Vec<()>,
     /// By the clock, all users together.
     plain: Vec<f64>,
 }
@@ -478,8 +505,32 @@ fn diligent(counts: impl Iterator<Item = u64>) -> f64 {
     counts.get(counts.len() * 3 / 4).map_or(1.0, |count| *count as f64)
 }
 
-fn within_users(_bags: &[Weights], _users: &[()], _valley: Valley) -> f64 {
-    1.0
+/// Returns how much a user with `count` gaps counts: as many gaps as they have, no more than a diligent user has, and
+/// less again when they have more than [`TIRELESS`] times what a diligent user has, since nobody does.
+fn influence(count: f64, diligent: f64) -> f64 {
+    count.min(diligent) * (TIRELESS * diligent / count).min(1.0)
+}
+
+/// Returns in how many bags gaps lie around the top of a hill, half an octave to either side.
+fn supporters(bags: &[Weights], hill: usize) -> u64 {
+    let around = hill.saturating_sub(PER_OCTAVE / 2)..(hill + PER_OCTAVE / 2).min(BINS);
+    bags.iter().filter(|bag| bag[around.clone()].iter().any(|weight| 0.0 < *weight)).count() as u64
+}
+
+/// Returns how much of the difference between short and long gaps lies within users: 1 when all users have the same
+/// share of long gaps, 0 when each has only gaps of one kind.
+fn within_users(bags: &[Weights], valley: Valley) -> f64 {
+    let (mut all, mut long, mut within) = (0.0, 0.0, 0.0);
+    for bag in bags {
+        let weight: f64 = bag.iter().map(|weight| f64::from(*weight)).sum();
+        let beyond: f64 = bag[valley.at as usize..].iter().map(|weight| f64::from(*weight)).sum();
+        if 0.0 < weight {
+            all += weight;
+            long += beyond;
+            within += beyond * (1.0 - beyond / weight);
+        }
+    }
+    within / (long * (1.0 - long / all)).max(f64::MIN_POSITIVE)
 }
 
 fn timeout(seconds: f64) -> Timeout {

@@ -35,10 +35,82 @@ pub fn in_words(timeout: Timeout) -> String {
     }
 }
 
+/// Returns a timeout to the nearest second, minute or half hour, for the ends of ranges that are not exact anyway.
+#[must_use]
+pub fn roughly(timeout: Timeout) -> String {
+    let secs = timeout.as_secs();
+    let unit = match secs {
+        0..60 => 1,
+        60..3570 => 60,
+        _ => 1800,
+    };
+    let near = (secs + unit / 2) / unit * unit;
+    in_words(Timeout::from_secs(u64::from(near)).unwrap_or(Timeout::LONGEST))
+}
+
 impl Advice {
     /// Says it in one or two sentences.
     #[must_use]
     pub fn in_words(&self) -> String {
-        format!("{:?} {:?}", self.verdict, self.convention)
+        let doubling = self.doubling_in_words();
+        match &self.verdict {
+            Verdict::Advises { timeout, low, high, depth } => format!(
+                "{}, give or take ({} to {}): there lies a valley of {} between gaps inside visits and gaps between \
+                 them. {doubling}.",
+                in_words(*timeout),
+                roughly(*low),
+                roughly(*high),
+                percent(*depth)
+            ),
+            Verdict::Refuses(refusal) => format!("{}; {doubling}.", self.refusal_in_words(*refusal)),
+        }
     }
+
+    fn refusal_in_words(&self, refusal: Refusal) -> String {
+        let from_to = format!("from {} to {}", roughly(self.convention.0), roughly(self.convention.1));
+        match refusal {
+            Refusal::TooFewUsers { users, needed } => {
+                format!("no advice: {users} users are too few to speak for the others, {needed} are needed")
+            }
+            Refusal::TooFewGaps { gaps, needed } => format!("no advice: {gaps} gaps are too few, {needed} are needed"),
+            Refusal::NoValley => format!("no valley: any timeout {from_to} is a convention here"),
+            Refusal::Shallow { depth, needed } => format!(
+                "no valley worth the name ({} deep, {} needed): any timeout {from_to} is a convention here",
+                percent(depth),
+                percent(needed)
+            ),
+            Refusal::Nested { at, outlying, allowed } => format!(
+                "no advice: the valley at {} seems to part bursts inside visits, since {} of what lies beyond it \
+                 are far longer gaps ({} allowed)",
+                roughly(at),
+                percent(outlying),
+                percent(allowed)
+            ),
+            Refusal::Thin { users, needed } => {
+                format!("no advice: one side of the valley is the work of {users} users, {needed} are needed")
+            }
+            Refusal::TwoCrowds { within, needed } => format!(
+                "no advice: some users have short gaps and others long ones, which makes two crowds and not visits \
+                 ({} of the difference lies within users, {} needed)",
+                percent(within),
+                percent(needed)
+            ),
+            Refusal::Unsteady { share, needed } => format!(
+                "no advice: only {} of the samples of these users show the valley, {} are needed",
+                percent(share),
+                percent(needed)
+            ),
+            Refusal::Wide { .. } => format!("no advice: the valley may lie anywhere {from_to}"),
+        }
+    }
+
+    fn doubling_in_words(&self) -> String {
+        let in_force = in_words(self.in_force);
+        let change = percent(-self.doubling);
+        format!("doubling the {in_force} in force changes the count of sessions by {change}")
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", libm::round(100.0 * share))
 }
