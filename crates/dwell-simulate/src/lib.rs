@@ -7,6 +7,20 @@
 //! The crate never reads a file, a clock or an environment: the same [`Recipe`] gives the same events on every
 //! machine, whatever versions of other libraries are about. Writing events down is the caller's affair.
 //!
+//! ```
+//! use dwell_simulate::{Recipe, Simulation, Tempo};
+//!
+//! let recipe = Recipe { users: 50, days: 2, tempo: Tempo::Slow, ..Recipe::default() };
+//! let mut simulation = Simulation::begin(&recipe)?;
+//! let (mut events, mut visits) = (Vec::new(), Vec::new());
+//! while simulation.fill(&mut events, &mut visits) {
+//!     // Write both down, and empty them: that is what bounds the memory.
+//!     events.clear();
+//!     visits.clear();
+//! }
+//! # Ok::<(), dwell_simulate::RecipeProblem>(())
+//! ```
+//!
 //! Start at [`Simulation::begin`]; what people do is in `plan.rs` (when they come) and `visit.rs` (what they do then).
 
 #![forbid(unsafe_code)]

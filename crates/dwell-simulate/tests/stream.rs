@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use dwell_core::time::{Span, Timestamp};
 use dwell_simulate::{
-    Faults, IdText, Population, Recipe, RecipeProblem, SimulatedEvent, Simulation, TrueVisit, user_id,
+    Faults, IdText, Population, Recipe, RecipeProblem, SimulatedEvent, Simulation, Tempo, TrueVisit, user_id,
 };
 use expect_test::{Expect, expect};
 
@@ -109,7 +109,7 @@ fn events_come_in_order_of_arrival_and_visits_in_order_of_start() {
 #[test]
 fn every_event_lies_in_its_visit_and_visits_of_a_person_never_meet() {
     for population in Population::ALL {
-        for tempo in dwell_simulate::Tempo::ALL {
+        for tempo in Tempo::ALL {
             let users = if population == Population::Bots { 5 } else { 100 };
             // Not at midnight, and not on a whole millisecond.
             let from = Timestamp::from_micros(1_767_571_200_000_000 + 40_000_000_123);
@@ -197,4 +197,17 @@ fn what_cannot_be_made_is_refused_with_the_facts() {
     .assert_eq(&lines.join("\n"));
     let too_many = Simulation::begin(&Recipe { events: Some(u64::MAX), ..good });
     assert!(matches!(too_many, Err(RecipeProblem::TooManyEvents { most: 10_000.., .. })));
+}
+
+#[test]
+fn even_the_longest_visits_end_before_the_persons_next_day() {
+    for population in [Population::Stayers, Population::Readers, Population::Music] {
+        let recipe = Recipe { users: 3000, population, tempo: Tempo::Slow, ..Recipe::default() };
+        let mut left: BTreeMap<u64, Timestamp> = BTreeMap::new();
+        for visit in Simulation::begin(&recipe).expect("a good recipe").visits() {
+            if let Some(left) = left.insert(visit.user, visit.ended_at) {
+                assert!(left < visit.started_at, "{visit:?} begins before the person had left at {left:?}");
+            }
+        }
+    }
 }
