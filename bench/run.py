@@ -297,7 +297,7 @@ def measured(argv: list[str]) -> Run:
     if child.returncode != 0:
         last = complaint.read_text(errors="replace").strip().splitlines()[-3:]
         raise RuntimeError(f"ended with {child.returncode} after {wall:.0f} s: {' | '.join(last)}")
-    return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024, printed.read_text())
+    return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024 / 1e6, printed.read_text())
 
 
 def waited(child: subprocess.Popen, began: float):

@@ -3,15 +3,17 @@
 -- A quantile is the nearest rank: the smallest length such that at least q * n lengths are not longer. It is always
 -- the length of some session; nothing is interpolated.
 WITH
+    placed AS (
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY happened_at, message_id) AS place FROM once
+    ),
     gaps AS (
-        SELECT *, happened_at - lag(happened_at) OVER (PARTITION BY user_id ORDER BY happened_at, message_id) AS gap
-        FROM once
+        SELECT *, happened_at - lag(happened_at) OVER (PARTITION BY user_id ORDER BY place) AS gap FROM placed
     ),
     islands AS (
         SELECT
             timeout_s, user_id, happened_at,
             count(*) FILTER (gap IS NULL OR timeout_s::BIGINT * 1_000_000 <= gap) OVER (
-                PARTITION BY timeout_s, user_id ORDER BY happened_at, message_id ROWS UNBOUNDED PRECEDING
+                PARTITION BY timeout_s, user_id ORDER BY place ROWS UNBOUNDED PRECEDING
             ) AS ordinal
         FROM gaps, grid
     ),

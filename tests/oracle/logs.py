@@ -42,15 +42,43 @@ def make(seed: int, users: int, rules: Rules, plain: bool, message_ids: bool = T
     names = AWKWARD_USERS[: users // 2] + [f"{dice.getrandbits(128):032x}" for _ in range(users)]
     names = [*rules.users, *(name for name in names if name not in rules.users)][:users]
     rows = [row for name in names for row in one_user(dice, name, rules, plain, message_ids)]
+    rows += at_the_end(rules, message_ids) + just_too_long(rules, message_ids)
     dice.shuffle(rows)
+    return rows
+
+
+def at_the_end(rules: Rules, message_ids: bool) -> list[Row]:
+    """Users whose silence has just reached the timeout when the log ends, or is about to."""
+    end = BEGINNING + 400 * 86_400 * SECOND
+    rows = [Row("the last", end, "opened", "last" if message_ids else "")]
+    for by in (-1, 0, 1):
+        user = f"silent until the end {by:+}"
+        at = end - rules.timeout_of(user, None)[0] * SECOND + by
+        rows.append(Row(user, at, "opened", "first" if message_ids else ""))
+    return rows
+
+
+def just_too_long(rules: Rules, message_ids: bool) -> list[Row]:
+    """Users who are always there, until something is as long as it may be, or longer by a microsecond."""
+    if rules.max_length_s is None:
+        return []
+    rows = []
+    for by in (-1, 0, 1):
+        user = f"always there {by:+}"
+        begin, end = BEGINNING, BEGINNING + rules.max_length_s * SECOND + by
+        step = rules.timeout_of(user, None)[0] * SECOND // 2
+        moments = [*range(begin, end, step), end, end + step]
+        for number, moment in enumerate(moments):
+            rows.append(Row(user, moment, "opened", f"{number:04}" if message_ids else ""))
     return rows
 
 
 def one_user(dice: random.Random, user: str, rules: Rules, plain: bool, message_ids: bool) -> list[Row]:
     rows = []
-    happened = BEGINNING + dice.randrange(20 * 86_400 * SECOND)
+    moments = [BEGINNING + dice.randrange(20 * 86_400 * SECOND)]
     for _ in range(dice.randrange(1, 60)):
-        happened += step(dice, user, rules)
+        happened = next_moment(dice, user, rules, moments)
+        moments.append(happened)
         row = Row(user, happened, kind(dice, plain), f"{dice.getrandbits(64):016x}" if message_ids else "")
         row = stamped(dice, row, rules)
         row = replace(row, platform=dice.choice(PLATFORMS))
@@ -60,6 +88,15 @@ def one_user(dice: random.Random, user: str, rules: Rules, plain: bool, message_
         if message_ids and dice.random() < 0.1:
             rows += repeated(dice, row)
     return rows
+
+
+def next_moment(dice: random.Random, user: str, rules: Rules, moments: list[int]) -> int:
+    """The next moment: some silence later, or just when something that has gone on gets too long."""
+    if rules.max_length_s is not None and dice.random() < 0.15:
+        too_long = dice.choice(moments[-12:]) + rules.max_length_s * SECOND + dice.choice([-1, 0, 1])
+        if moments[-1] <= too_long <= moments[-1] + rules.timeout_of(user, None)[0] * SECOND:
+            return too_long
+    return moments[-1] + step(dice, user, rules)
 
 
 def step(dice: random.Random, user: str, rules: Rules) -> int:

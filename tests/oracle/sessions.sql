@@ -24,21 +24,25 @@ WITH
         SELECT * FROM in_time
         QUALIFY message_id = '' OR row_number() OVER (PARTITION BY user_id, message_id ORDER BY happened_at) = 1
     ),
+    -- Events that nothing tells apart get their place once, and keep it.
+    placed AS (
+        SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY happened_at, message_id) AS place FROM once
+    ),
     gaps AS (
         SELECT
-            once.*, timeouts.timeout_us,
+            placed.*, timeouts.timeout_us,
             happened_at - lag(happened_at) OVER by_time AS gap,
             -- The rule in force when the gap begins is that of the activity before it.
             lag(timeouts.timeout_us) OVER by_time AS timeout_before
-        FROM once
-        JOIN timeouts ON timeouts.user_id = once.user_id AND timeouts.platform IS NOT DISTINCT FROM once.platform
-        WINDOW by_time AS (PARTITION BY once.user_id ORDER BY happened_at, message_id)
+        FROM placed
+        JOIN timeouts ON timeouts.user_id = placed.user_id AND timeouts.platform IS NOT DISTINCT FROM placed.platform
+        WINDOW by_time AS (PARTITION BY placed.user_id ORDER BY place)
     ),
     islands AS (
         SELECT
             *,
             count(*) FILTER (gap IS NULL OR timeout_before <= gap)
-                OVER (PARTITION BY user_id ORDER BY happened_at, message_id ROWS UNBOUNDED PRECEDING) AS ordinal
+                OVER (PARTITION BY user_id ORDER BY place ROWS UNBOUNDED PRECEDING) AS ordinal
         FROM gaps
     )
 SELECT
@@ -48,10 +52,10 @@ SELECT
     max(happened_at) AS ended_at,
     count(*) AS activities,
     CASE
-        WHEN max(happened_at) + arg_max(timeout_us, (happened_at, message_id)) <= any_value(as_of) THEN 'timed_out'
+        WHEN max(happened_at) + arg_max(timeout_us, place) <= any_value(as_of) THEN 'timed_out'
         ELSE ''
     END AS end_reason,
-    arg_min(message_id, (happened_at, message_id)) AS first_message_id
+    arg_min(message_id, place) AS first_message_id
 FROM islands, as_of
 GROUP BY user_id, ordinal
 ORDER BY "user", ordinal
