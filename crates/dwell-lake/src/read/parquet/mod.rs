@@ -16,7 +16,6 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use ::parquet::basic::Type as PhysicalType;
 use ::parquet::file::metadata::ParquetMetaData;
 use ::parquet::file::statistics::Statistics;
 use arrow_schema::{DataType, Field, Schema, TimeUnit as ArrowUnit};
@@ -327,8 +326,7 @@ fn schemas(written: &ArrowReaderMetadata) -> (Vec<KnownField>, Schema, Schema) {
             plain.push(as_written);
             continue;
         };
-        let is_int96 = descriptor.column(*leaf).physical_type() == PhysicalType::INT96;
-        match read_as(field, is_int96) {
+        match read_as(field, &descriptor.column(*leaf)) {
             Some((as_shared, as_plain)) => {
                 known.push(KnownField { root, leaf: *leaf, name: field.name().clone(), data_type: as_plain.clone() });
                 shared.push(as_written.clone().with_data_type(as_shared));

@@ -77,6 +77,8 @@ impl Swift {
         let (Some(users), Some(times)) = (users, happened_at) else {
             return Err("its columns of users and times are gone");
         };
+        // What comes from the future is counted only when everything else about the row is sound.
+        rest.sort_by_key(|(role, _)| *role == Role::ReceivedAt);
         let users = self.users(&users, rows, refusals)?;
         let mut happened_at = self.times(times, rows, refusals);
         let details = self.details(&rest, rows, &mut happened_at, refusals);

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use ::parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
+use ::parquet::schema::types::ColumnDescriptor;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowTimestampType, Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type,
@@ -10,8 +12,8 @@ use arrow_array::types::{
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array,
-    StringArray, UInt64Array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int32Array,
+    Int64Array, StringArray, UInt64Array,
 };
 use arrow_schema::{DataType, Field, TimeUnit as ArrowUnit};
 
@@ -34,6 +36,8 @@ pub(super) enum Values {
     Floats(Float64Array),
     /// Yes or no.
     Truths(BooleanArray),
+    /// Bytes that may be a text.
+    Blobs(BinaryArray),
     /// Bytes, such as UUIDs.
     Bytes(FixedSizeBinaryArray),
     /// Decimal numbers.
@@ -44,22 +48,32 @@ pub(super) enum Values {
     Nulls(usize),
 }
 
-/// How a column is read: what the Arrow type of the file becomes. `None` when nobody can use it.
-pub(super) fn read_as(field: &Field, is_int96: bool) -> Option<(DataType, DataType)> {
-    let words = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let plain = match field.data_type() {
-        _ if is_int96 => DataType::Timestamp(ArrowUnit::Microsecond, None),
-        DataType::Dictionary(_, inner) if is_text(inner) => DataType::Utf8,
-        DataType::Dictionary(_, inner) if is_known(inner) => inner.as_ref().clone(),
-        text if is_text(text) => DataType::Utf8,
-        known if is_known(known) => known.clone(),
+/// How a column is read: as shared keys where that is possible, and plainly. `None` when nobody can use it.
+///
+/// What the file calls text is text; mere bytes stay bytes and are looked at value by value.
+pub(super) fn read_as(field: &Field, column: &ColumnDescriptor) -> Option<(DataType, DataType)> {
+    let inner = match field.data_type() {
+        DataType::Dictionary(_, inner) => inner.as_ref(),
+        other => other,
+    };
+    let plain = match column.physical_type() {
+        PhysicalType::INT96 => DataType::Timestamp(ArrowUnit::Microsecond, None),
+        PhysicalType::BYTE_ARRAY if is_text(column) => DataType::Utf8,
+        PhysicalType::BYTE_ARRAY if is_bytes(inner) => DataType::Binary,
+        _ if is_known(inner) => inner.clone(),
         _ => return None,
     };
+    let words = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let shared = if plain == DataType::Utf8 { words } else { plain.clone() };
     Some((shared, plain))
 }
 
-fn is_text(data_type: &DataType) -> bool {
+fn is_text(column: &ColumnDescriptor) -> bool {
+    matches!(column.logical_type_ref(), Some(LogicalType::String | LogicalType::Enum | LogicalType::Json))
+        || matches!(column.converted_type(), ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON)
+}
+
+fn is_bytes(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Utf8
@@ -132,6 +146,7 @@ impl Values {
             DataType::Float32 => Values::Floats(array.as_primitive::<Float32Type>().unary(f64::from)),
             DataType::Float64 => Values::Floats(array.as_primitive::<Float64Type>().clone()),
             DataType::Boolean => Values::Truths(array.as_boolean().clone()),
+            DataType::Binary => Values::Blobs(array.as_binary::<i32>().clone()),
             DataType::FixedSizeBinary(_) => Values::Bytes(array.as_fixed_size_binary().clone()),
             DataType::Decimal128(_, _) => Values::Decimals(array.as_primitive::<Decimal128Type>().clone()),
             DataType::Timestamp(unit, _) => match unit {
@@ -160,6 +175,7 @@ impl Values {
             Values::Unsigned(numbers) => numbers.len(),
             Values::Floats(numbers) => numbers.len(),
             Values::Truths(truths) => truths.len(),
+            Values::Blobs(blobs) => blobs.len(),
             Values::Bytes(bytes) => bytes.len(),
             Values::Decimals(decimals) => decimals.len(),
             Values::Nulls(length) => *length,
@@ -177,6 +193,7 @@ impl Values {
             Values::Unsigned(numbers) => numbers.is_null(row),
             Values::Floats(numbers) => numbers.is_null(row) || numbers.value(row).is_nan(),
             Values::Truths(truths) => truths.is_null(row),
+            Values::Blobs(blobs) => blobs.is_null(row),
             Values::Bytes(bytes) => bytes.is_null(row),
             Values::Decimals(decimals) => decimals.is_null(row),
             Values::Moments(numbers, _) => numbers.is_null(row),
@@ -193,6 +210,7 @@ impl Values {
         let written = match self {
             Values::Words { keys, texts } => return Cell::text(texts.value(keys.value(row) as usize).as_bytes()),
             Values::Texts(texts) => return Cell::text(texts.value(row).as_bytes()),
+            Values::Blobs(blobs) => return Cell::text(blobs.value(row)),
             Values::Truths(truths) => return Cell::Text(if truths.value(row) { b"true" } else { b"false" }),
             Values::Moments(numbers, unit) => return Cell::Moment(numbers.value(row), *unit),
             Values::Nulls(_) => return Cell::Nothing,
