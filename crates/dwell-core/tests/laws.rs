@@ -173,7 +173,9 @@ impl Consumer {
     }
 
     fn knows(&self) -> Vec<ClosedSession> {
-        self.sessions.values().map(|stated| placeless(&stated.closed)).collect()
+        let mut sessions: Vec<ClosedSession> = self.sessions.values().map(|stated| placeless(&stated.closed)).collect();
+        sessions.sort_by_key(|closed| closed.session.ordinal);
+        sessions
     }
 }
 
@@ -418,7 +420,7 @@ fn grid_is_replayed(lab: &Lab, users: &[Vec<Named>], versions: &[Version]) {
 #[test]
 fn the_lab_says_what_a_replay_says_under_every_timeout() {
     let drawn = (vec(vec(any::<EventBytes>(), 0..14), 1..6), vec(any::<VersionBytes>(), 0..3), vec(1..86_400u32, 3));
-    stories::law(8, drawn, |(users, versions, others)| {
+    stories::law(32, drawn, |(users, versions, others)| {
         let versions: Vec<Version> = versions.into_iter().map(version).map(for_the_lab).collect();
         let users: Vec<Vec<Named>> = users.iter().map(|bytes| story(bytes)).collect();
         let lab = observed(Lab::new(grid(), &MILESTONES), &users, &versions);
@@ -434,7 +436,7 @@ fn the_lab_says_what_a_replay_says_under_every_timeout() {
 #[test]
 fn two_labs_of_different_users_are_one_lab() {
     let drawn = (vec(vec(any::<EventBytes>(), 0..14), 0..6), vec(any::<VersionBytes>(), 0..3), any::<u8>());
-    stories::law(16, drawn, |(users, versions, cut)| {
+    stories::law(64, drawn, |(users, versions, cut)| {
         let versions: Vec<Version> = versions.into_iter().map(version).map(for_the_lab).collect();
         let users: Vec<Vec<Named>> = users.iter().map(|bytes| story(bytes)).collect();
         let (some, others) = users.split_at(usize::from(cut) % (users.len() + 1));
@@ -453,7 +455,7 @@ fn with_little_room_the_lab_is_exact_or_says_what_is_missing_and_knows_it_the_se
     let drawn =
         (vec(vec(any::<EventBytes>(), 0..14), 1..40), vec(any::<VersionBytes>(), 0..2), 1..20usize, any::<u8>());
     let (found, missed) = (std::cell::Cell::new(0u32), std::cell::Cell::new(0u32));
-    stories::law(16, drawn, |(users, versions, room, cut)| {
+    stories::law(64, drawn, |(users, versions, room, cut)| {
         let versions: Vec<Version> = versions.into_iter().map(version).map(for_the_lab).collect();
         let users: Vec<Vec<Named>> = users.iter().map(|bytes| story(bytes)).collect();
         let (some, others) = users.split_at(usize::from(cut) % (users.len() + 1));
@@ -483,7 +485,7 @@ fn with_little_room_the_lab_is_exact_or_says_what_is_missing_and_knows_it_the_se
 
 #[test]
 fn where_every_activity_starts_sessions_are_users_and_gaps_no_shorter_than_the_timeout() {
-    stories::law(16, vec(vec(any::<u8>(), 1..20), 1..4), |users| {
+    stories::law(64, vec(vec(any::<u8>(), 1..20), 1..4), |users| {
         let actions = |bytes: &Vec<u8>| -> Vec<Named> {
             story(&bytes.iter().map(|step| [*step, 255, 0, 0, 0, 0, 3]).collect::<Vec<EventBytes>>())
         };

@@ -74,10 +74,11 @@ fn pick<T: Copy>(from: &[T], byte: u8) -> T {
     from[usize::from(byte) % from.len()]
 }
 
-/// Runs a law on as many cases as `DWELL_CASES` says, one in `sparing` of them. `DWELL_SEED` draws others.
+/// Runs a law on as many cases as `DWELL_CASES` says, or on one in `sparing` of them where a case is dear, but on 32 at
+/// least. `DWELL_SEED` draws others.
 pub fn law<S: Strategy>(sparing: u32, strategy: S, holds: impl Fn(S::Value)) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u32>().unwrap());
-    let cases = (number("DWELL_CASES").unwrap_or(256) / sparing).max(1);
+    let cases = (number("DWELL_CASES").unwrap_or(256) / sparing).max(32);
     let mut seed = [0; 32];
     seed[..4].copy_from_slice(&number("DWELL_SEED").unwrap_or(1).to_le_bytes());
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 50_000, ..Config::default() };
