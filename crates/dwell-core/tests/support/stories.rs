@@ -75,13 +75,18 @@ fn pick<T: Copy>(from: &[T], byte: u8) -> T {
 }
 
 /// Runs a law on as many cases as `DWELL_CASES` says, or on one in `sparing` of them where a case is dear, but on 32 at
-/// least. `DWELL_SEED` draws others.
+/// least. `DWELL_SEED` draws others; `DWELL_SHRINK=0` does not look for a simpler one.
 pub fn law<S: Strategy>(sparing: u32, strategy: S, holds: impl Fn(S::Value)) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u32>().unwrap());
     let cases = (number("DWELL_CASES").unwrap_or(256) / sparing).max(32);
     let mut seed = [0; 32];
     seed[..4].copy_from_slice(&number("DWELL_SEED").unwrap_or(1).to_le_bytes());
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 50_000, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: number("DWELL_SHRINK").unwrap_or(20_000),
+        ..Config::default()
+    };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let outcome = TestRunner::new_with_rng(config, rng).run(&strategy, |value| {
         holds(value);
