@@ -1,6 +1,7 @@
 //! Sessions out: Parquet, CSV and NDJSON with the same columns, in order of user and start.
 
 pub mod columns;
+pub mod events;
 pub mod parquet;
 pub mod text;
 pub mod turnstile;

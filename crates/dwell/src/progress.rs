@@ -1,0 +1,52 @@
+//! A bar on a terminal, nothing in a pipe.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Decides once whether progress is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    shown: bool,
+}
+
+/// One bar.
+#[derive(Debug)]
+pub struct Bar(ProgressBar);
+
+impl Progress {
+    /// Shows progress when people watch, unless they asked for quiet.
+    #[must_use]
+    pub fn when_watched(quiet: bool) -> Self {
+        Progress { shown: !quiet && std::io::stderr().is_terminal() }
+    }
+
+    /// Begins a bar of so many steps, 0 for an unknown number.
+    #[must_use]
+    pub fn bar(&self, what: &'static str, steps: u64) -> Bar {
+        if !self.shown {
+            return Bar(ProgressBar::hidden());
+        }
+        let (bar, template) = match steps {
+            0 => (ProgressBar::new_spinner(), "{msg} {spinner} {human_pos} {elapsed}"),
+            _ => (ProgressBar::new(steps), "{msg} {wide_bar} {percent} % {eta}"),
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Bar(bar.with_message(what))
+    }
+}
+
+impl Bar {
+    /// Shows how far it is.
+    pub fn set(&self, step: u64) {
+        self.0.set_position(step);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
