@@ -28,7 +28,7 @@ use crate::time::{MICROS_PER_SECOND, Span, Timeout, Timestamp};
 use day::{CommonDay, Hours};
 use grid::{BINS, PER_OCTAVE, Weights};
 use resample::{BAGS, sum};
-use valley::{OUTLYING_ALLOWED, Search, Valley};
+use valley::{Search, Valley};
 
 /// The most users that are kept: those with the smallest hashes, so that the order of observing changes nothing.
 pub const MAX_USERS: usize = 20_000;
@@ -48,6 +48,17 @@ pub const WIDEST: f64 = 4.0;
 pub const TIRELESS: f64 = 4.0;
 /// Each of the two hills must have gaps of so many users.
 pub const SUPPORT_NEEDED: u64 = 20;
+/// Beyond a valley between visits so much of the weight may lie sixteen times and more beyond its middle.
+///
+/// Bursts inside of a visit have valleys of their own, often deeper than that between visits. What lies beyond such
+/// a valley is a mixture: pauses inside of visits, and among them the far longer gaps between visits. What lies
+/// beyond the valley between visits are returns of one kind, and few of them take sixteen times as long as usual.
+pub const OUTLYING_ALLOWED: f64 = 0.05;
+/// From here on a valley may be the night's doing, and is not advised.
+///
+/// Waking time takes the night away from people who come all day long. It cannot take it from those who come for an
+/// hour a day and then no more: between this hour's gaps and the next day's lies a valley, whatever a visit is.
+pub const NIGHT: Span = Span::from_hours(3);
 /// How much of the difference between short and long gaps must lie within users, not between them.
 pub const WITHIN_NEEDED: f64 = 0.25;
 
@@ -67,12 +78,11 @@ pub enum AppKind {
 }
 
 /// How many times shorter or longer than usual a timeout may be and still be found when the kind is known.
-const REACH_OF_KIND: f64 = 64.0;
+const REACH_OF_KIND: f64 = 16.0;
 
 impl AppKind {
     /// All kinds.
-    pub const ALL: [AppKind; 5] =
-        [AppKind::Social, AppKind::Media, AppKind::Reading, AppKind::Game, AppKind::Shop];
+    pub const ALL: [AppKind; 5] = [AppKind::Social, AppKind::Media, AppKind::Reading, AppKind::Game, AppKind::Shop];
 
     /// Returns the word for it.
     #[must_use]
@@ -92,14 +102,22 @@ impl AppKind {
         AppKind::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
-    /// Returns the timeout that is usual for it, in seconds.
+    /// Returns the timeout that is usual for it.
     #[must_use]
-    pub const fn usual_secs(self) -> u32 {
-        match self {
+    pub const fn usual_timeout(self) -> Timeout {
+        let secs = match self {
             AppKind::Social | AppKind::Game => 5 * 60,
             AppKind::Shop => 20 * 60,
             AppKind::Media | AppKind::Reading => 30 * 60,
+        };
+        match Timeout::from_secs(secs) {
+            Ok(timeout) => timeout,
+            Err(_) => Timeout::DEFAULT,
         }
+    }
+
+    fn usual(self) -> f64 {
+        f64::from(self.usual_timeout().as_secs())
     }
 }
 
@@ -276,6 +294,18 @@ pub enum Refusal {
         /// So much may.
         allowed: f64,
     },
+    /// There are several, and nobody said what kind of app it is.
+    Several {
+        /// The first.
+        first: Timeout,
+        /// The last.
+        last: Timeout,
+    },
+    /// It lies so late that it may be no more than the night between one day's doings and the next day's.
+    Night {
+        /// The valley.
+        at: Timeout,
+    },
     /// A hill is the work of a few.
     Thin {
         /// So many users have gaps there; many users are counted in at most 400 bags.
@@ -323,9 +353,7 @@ impl Sample {
         let plain_time = grid::density(&weighed.plain);
         let users = self.users.values().filter(|user| 0 < user.count).count() as u64;
         let gaps = self.users.values().map(|user| user.count).sum();
-        let search = self.search(question);
-        let found = valley::choose(&own_time, search);
-        let (verdict, convention) = self.judge(question, users, gaps, &weighed, found, search);
+        let (verdict, convention) = self.judge(question, (users, gaps), &weighed);
         let density = (0..BINS)
             .map(|bin| DensityPoint {
                 log2_secs: (bin as f64 + 0.5) / PER_OCTAVE as f64,
@@ -345,69 +373,54 @@ impl Sample {
         }
     }
 
-    fn judge(
-        &self,
-        question: &Question,
-        users: u64,
-        gaps: u64,
-        weighed: &Weighed,
-        found: Option<Valley>,
-        search: Search,
-    ) -> (Verdict, (Timeout, Timeout)) {
+    fn judge(&self, question: &Question, counts: (u64, u64), weighed: &Weighed) -> (Verdict, (Timeout, Timeout)) {
         let middle = middle(&weighed.plain);
         let refuse = |refusal, convention| (Verdict::Refuses(refusal), convention);
+        let (users, gaps) = counts;
         if users < USERS_NEEDED {
             return refuse(Refusal::TooFewUsers { users, needed: USERS_NEEDED }, middle);
         }
         if gaps < GAPS_NEEDED {
             return refuse(Refusal::TooFewGaps { gaps, needed: GAPS_NEEDED }, middle);
         }
-        let Some(valley) = found else { return refuse(Refusal::NoValley, middle) };
-        let hills = (timeout(grid::seconds(valley.hills.0 as f64)), timeout(grid::seconds(valley.hills.1 as f64)));
-        if !valley::is_outermost(&valley) {
-            let at = timeout(grid::seconds(valley.at));
-            return refuse(Refusal::Nested { at, outlying: valley.outlying, allowed: OUTLYING_ALLOWED }, hills);
+        let search = self.search(question);
+        let valley = match one_valley(weighed, search, question.kind) {
+            Ok(valley) => valley,
+            Err(refusal) => return refuse(refusal, middle),
+        };
+        let hills = (seconds_of(valley.hills.0 as f64), seconds_of(valley.hills.1 as f64));
+        if let Some(refusal) = doubt(weighed, valley, question.kind) {
+            return refuse(refusal, hills);
         }
-        let supporters = supporters(&weighed.bags, valley.hills.0).min(supporters(&weighed.bags, valley.hills.1));
-        if supporters < SUPPORT_NEEDED {
-            return refuse(Refusal::Thin { users: supporters, needed: SUPPORT_NEEDED }, middle);
-        }
-        if valley.depth < DEPTH_NEEDED {
-            return refuse(Refusal::Shallow { depth: valley.depth, needed: DEPTH_NEEDED }, hills);
-        }
-        let within = within_users(&weighed.bags, valley);
-        if within < WITHIN_NEEDED {
-            return refuse(Refusal::TwoCrowds { within, needed: WITHIN_NEEDED }, middle);
-        }
-        let again = resample::resample(&weighed.bags, search, question.seed);
-        let mut places: Vec<f64> =
-            again.iter().flatten().filter(|again| DEPTH_NEEDED <= again.depth).map(|again| again.at).collect();
+        let again = resample::resample(&weighed.bags, search, valley.at, question.seed);
+        let deep = again.iter().flatten().filter(|again| DEPTH_NEEDED <= again.depth);
+        let mut places: Vec<f64> = deep.map(|again| again.at).collect();
         let share = places.len() as f64 / again.len() as f64;
         if share < SHARE_NEEDED {
             return refuse(Refusal::Unsteady { share, needed: SHARE_NEEDED }, hills);
         }
         places.sort_by(f64::total_cmp);
         // The scale has bins, so nothing is known more exactly than to half of one.
-        let low = grid::seconds(places[places.len() / 20].min(valley.at) - 0.5);
-        let high = grid::seconds(places[places.len() - 1 - places.len() / 20].max(valley.at) + 0.5);
-        let interval = (timeout(low), timeout(high));
-        if WIDEST * low < high {
+        let low = places[places.len() / 20].min(valley.at) - 0.5;
+        let high = places[places.len() - 1 - places.len() / 20].max(valley.at) + 0.5;
+        let interval = (seconds_of(low), seconds_of(high));
+        if WIDEST * grid::seconds(low) < grid::seconds(high) {
             return refuse(Refusal::Wide { low: interval.0, high: interval.1 }, interval);
         }
-        let timeout = words::round(timeout(grid::seconds(valley.at)), interval.0, interval.1);
+        let timeout = words::round(seconds_of(valley.at), interval.0, interval.1);
         (Verdict::Advises { timeout, low: interval.0, high: interval.1, depth: valley.depth }, interval)
     }
 
     fn search(&self, question: &Question) -> Search {
         let clock = self.resolution();
-        let (mut shortest, mut longest) = (f64::from(Timeout::SHORTEST.as_secs()), f64::from(Timeout::LONGEST.as_secs()));
+        let (mut shortest, mut longest) =
+            (f64::from(Timeout::SHORTEST.as_secs()), f64::from(Timeout::LONGEST.as_secs()));
         shortest = shortest.max(4.0 * clock);
-        let usual = question.kind.map(|kind| f64::from(kind.usual_secs()));
-        if let Some(usual) = usual {
-            shortest = shortest.max(usual / REACH_OF_KIND);
-            longest = longest.min(usual * REACH_OF_KIND);
+        if let Some(kind) = question.kind {
+            shortest = shortest.max(kind.usual() / REACH_OF_KIND);
+            longest = longest.min(kind.usual() * REACH_OF_KIND);
         }
-        Search { shortest, longest, usual }
+        Search { shortest, longest }
     }
 
     /// Returns the seconds to which the clock of the log is exact.
@@ -511,6 +524,43 @@ fn influence(count: f64, diligent: f64) -> f64 {
     count.min(diligent) * (TIRELESS * diligent / count).min(1.0)
 }
 
+/// Returns the one valley that there is, or the one nearest to what is usual for the kind of app.
+fn one_valley(weighed: &Weighed, search: Search, kind: Option<AppKind>) -> Result<Valley, Refusal> {
+    let density = grid::density(&sum(&weighed.bags, &vec![1.0; weighed.bags.len()]));
+    let found = search.find(&density);
+    let support =
+        |valley: &Valley| supporters(&weighed.bags, valley.hills.0).min(supporters(&weighed.bags, valley.hills.1));
+    let held: Vec<Valley> = found.iter().copied().filter(|valley| SUPPORT_NEEDED <= support(valley)).collect();
+    match (held.as_slice(), kind) {
+        ([], _) => match found.iter().map(support).max() {
+            Some(users) => Err(Refusal::Thin { users, needed: SUPPORT_NEEDED }),
+            None => Err(Refusal::NoValley),
+        },
+        ([valley], _) => Ok(*valley),
+        ([first, .., last], None) => Err(Refusal::Several { first: seconds_of(first.at), last: seconds_of(last.at) }),
+        (several, Some(kind)) => valley::nearest(several, grid::place(kind.usual())).ok_or(Refusal::NoValley),
+    }
+}
+
+/// Returns why a valley is none between visits, if anything speaks against it.
+fn doubt(weighed: &Weighed, valley: Valley, kind: Option<AppKind>) -> Option<Refusal> {
+    let at = seconds_of(valley.at);
+    if valley.depth < DEPTH_NEEDED {
+        return Some(Refusal::Shallow { depth: valley.depth, needed: DEPTH_NEEDED });
+    }
+    let within = within_users(&weighed.bags, valley);
+    if within < WITHIN_NEEDED {
+        return Some(Refusal::TwoCrowds { within, needed: WITHIN_NEEDED });
+    }
+    if kind.is_none() && OUTLYING_ALLOWED < valley.outlying {
+        return Some(Refusal::Nested { at, outlying: valley.outlying, allowed: OUTLYING_ALLOWED });
+    }
+    if NIGHT <= at.as_span() {
+        return Some(Refusal::Night { at });
+    }
+    None
+}
+
 /// Returns in how many bags gaps lie around the top of a hill, half an octave to either side.
 fn supporters(bags: &[Weights], hill: usize) -> u64 {
     let around = hill.saturating_sub(PER_OCTAVE / 2)..(hill + PER_OCTAVE / 2).min(BINS);
@@ -533,8 +583,9 @@ fn within_users(bags: &[Weights], valley: Valley) -> f64 {
     within / (long * (1.0 - long / all)).max(f64::MIN_POSITIVE)
 }
 
-fn timeout(seconds: f64) -> Timeout {
-    let seconds = libm::round(seconds).clamp(1.0, f64::from(Timeout::LONGEST.as_secs()));
+/// Returns the timeout at a place on the scale.
+fn seconds_of(bin: f64) -> Timeout {
+    let seconds = libm::round(grid::seconds(bin)).clamp(1.0, f64::from(Timeout::LONGEST.as_secs()));
     Timeout::from_secs(seconds as u64).unwrap_or(Timeout::DEFAULT)
 }
 
@@ -547,7 +598,7 @@ fn middle(weights: &[f64]) -> (Timeout, Timeout) {
             sum += weight;
             share * total < sum
         });
-        timeout(grid::seconds(bin.unwrap_or(0) as f64))
+        seconds_of(bin.unwrap_or(0) as f64)
     };
     (at(0.05), at(0.95))
 }

@@ -7,6 +7,7 @@
 //! With `max_length`, borders of campaigns or a shortest length a break depends on where the session began; the curve
 //! is without them.
 
+pub mod advice;
 pub mod ledger;
 pub mod lengths;
 pub mod milestones;

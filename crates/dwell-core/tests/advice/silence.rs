@@ -69,9 +69,9 @@ fn the_night_alone_gives_no_advice() {
     let advice = advise(&users, &Question::default());
     let plain: Vec<f64> = advice.density.iter().map(|point| point.plain).collect();
     let trap = valley::valleys(&plain);
-    let deep = trap.iter().any(|valley| {
-        DEPTH_NEEDED < valley.depth && (2.0 * 3600.0..6.0 * 3600.0).contains(&grid::seconds(valley.at))
-    });
+    let deep = trap
+        .iter()
+        .any(|valley| DEPTH_NEEDED < valley.depth && (2.0 * 3600.0..6.0 * 3600.0).contains(&grid::seconds(valley.at)));
     assert!(deep, "the trap is set: {trap:?}");
     assert_eq!(advice.verdict, Verdict::Refuses(Refusal::NoValley), "{}", advice.in_words());
 }

@@ -11,7 +11,7 @@ pub const SLOTS: usize = 24;
 const SLOT_SECONDS: f64 = 86_400.0 / SLOTS as f64;
 const DAY: f64 = 86_400.0;
 /// How much the common curve counts against a user's own hours, in hours of activity.
-const SHRINKAGE: f64 = 16.0;
+const SHRINKAGE: f64 = 4.0;
 /// The least that any hour is held to be worth, against an even day.
 const FLOOR: f64 = 0.04;
 /// With fewer hours of activity a user says nothing about what days look like in general.

@@ -36,9 +36,9 @@ impl Draw {
     }
 }
 
-/// Returns what each drawing of the bags, with replacement, finds; `None` where it finds no valley.
+/// Returns what each drawing of the bags, with replacement, finds nearest to `place`; `None` where it finds no valley.
 #[must_use]
-pub fn resample(bags: &[Weights], search: Search, seed: u64) -> Vec<Option<Valley>> {
+pub fn resample(bags: &[Weights], search: Search, place: f64, seed: u64) -> Vec<Option<Valley>> {
     let mut draw = Draw::from_seed(seed);
     let mut found = Vec::with_capacity(RESAMPLES);
     for _ in 0..RESAMPLES {
@@ -46,7 +46,8 @@ pub fn resample(bags: &[Weights], search: Search, seed: u64) -> Vec<Option<Valle
         for _ in 0..bags.len() {
             times[draw.below(bags.len())] += 1.0;
         }
-        found.push(valley::choose(&grid::density(&sum(bags, &times)), search));
+        let valleys = search.find(&grid::density(&sum(bags, &times)));
+        found.push(valley::nearest(&valleys, place));
     }
     found
 }

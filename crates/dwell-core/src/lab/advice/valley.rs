@@ -7,7 +7,10 @@ use super::grid;
 /// A place between two hills.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Valley {
-    /// The middle of its floor, in bins.
+    /// The beginning of its floor, in bins.
+    ///
+    /// Gaps between visits rise slowly towards their hill and gaps inside visits fall steeply, so the lowest point
+    /// lies later than the best timeout: by an octave, where the middle of the floor was tried.
     pub at: f64,
     /// How far below the lower of the two hills its floor lies, as a share of that hill.
     pub depth: f64,
@@ -17,46 +20,81 @@ pub struct Valley {
     pub outlying: f64,
 }
 
+/// A dent that is not so deep on its own is part of the valley beside it.
+pub const DEPTH_OF_ONE_AMONG_SEVERAL: f64 = 0.25;
 /// So many octaves beyond the usual gap between visits no return is expected: sixteen times as long.
 pub const OUTLYING: usize = 4;
-/// Beyond a valley between visits so much of the weight may be outlying.
+/// How far above the lowest point the floor reaches: as a share of the lowest point, and of the lower hill.
+const FLOOR: (f64, f64) = (0.15, 0.02);
+
+/// Returns all valleys, from short gaps to long: between each two a hill stands out.
 ///
-/// Bursts inside of a visit have valleys of their own, often deeper than that between visits. What lies beyond such
-/// a valley is a mixture: pauses inside of visits, and among them the far longer gaps between visits. What lies
-/// beyond the valley between visits are returns of one kind, and few of them take sixteen times as long as usual.
-pub const OUTLYING_ALLOWED: f64 = 0.05;
-
-/// How far above the lowest point still counts as the floor, as a share of the lower hill.
-const FLOOR: f64 = 0.02;
-const RISE: f64 = 0.15;
-const EARLY: f64 = 0.0;
-
-/// Returns all valleys, from short gaps to long. A density with one hill has none.
+/// A density with one hill has none. When there is one valley only it may be as shallow as it likes.
 #[must_use]
 pub fn valleys(density: &[f64]) -> Vec<Valley> {
-    let mut found = Vec::new();
-    for bottom in 1..density.len().saturating_sub(1) {
-        let here = density[bottom];
-        if density[bottom - 1] <= here || density[bottom + 1] < here {
-            continue;
+    let (mut hills, mut bottoms) = extremes(density);
+    while 1 < bottoms.len() {
+        let depth = |index: usize| depth(density, bottoms[index], hills[index], hills[index + 1]);
+        let shallowest = (0..bottoms.len()).min_by(|a, b| depth(*a).total_cmp(&depth(*b))).unwrap_or(0);
+        if DEPTH_OF_ONE_AMONG_SEVERAL <= depth(shallowest) {
+            break;
         }
-        let left = top(&density[..bottom]);
-        let right = bottom + 1 + top(&density[bottom + 1..]);
-        let lower = density[left].min(density[right]);
-        if lower <= here {
-            continue;
-        }
-        let level = (1.0 + RISE) * here + FLOOR * lower;
-        let from = (left..bottom).rev().take_while(|bin| density[*bin] <= level).last().unwrap_or(bottom);
-        let to = (bottom..right).take_while(|bin| density[*bin] <= level).last().unwrap_or(bottom);
-        found.push(Valley {
-            at: from as f64 + EARLY * (to - from) as f64,
-            depth: 1.0 - here / lower,
-            hills: (left, right),
-            outlying: outlying(density, bottom),
-        });
+        fill(density, &mut hills, &mut bottoms, shallowest);
     }
-    found
+    bottoms
+        .iter()
+        .enumerate()
+        .map(|(index, bottom)| describe(density, *bottom, hills[index], hills[index + 1]))
+        .filter(|valley| 0.0 < valley.depth)
+        .collect()
+}
+
+/// Fills a dent up: it goes, and the lower hill beside it with it.
+fn fill(density: &[f64], hills: &mut Vec<usize>, bottoms: &mut Vec<usize>, dent: usize) {
+    let bottom = bottoms.remove(dent);
+    let leftwards = density[hills[dent]] < density[hills[dent + 1]];
+    hills.remove(if leftwards { dent } else { dent + 1 });
+    // The valley on the other side of that hill now reaches to here, and its lowest point may be the dent's.
+    let beyond = if leftwards { dent.checked_sub(1) } else { Some(dent) };
+    if let Some(beyond) = beyond.and_then(|beyond| bottoms.get_mut(beyond))
+        && density[bottom] < density[*beyond]
+    {
+        *beyond = bottom;
+    }
+}
+
+/// Returns the tops and the lowest points between them, in turn, beginning and ending with a top.
+fn extremes(density: &[f64]) -> (Vec<usize>, Vec<usize>) {
+    let (mut hills, mut bottoms) = (Vec::new(), Vec::new());
+    let mut climbing = true;
+    for bin in 1..=density.len() {
+        let rises = density.get(bin).is_some_and(|height| density[bin - 1] < *height);
+        let falls = density.get(bin).is_none_or(|height| *height < density[bin - 1]);
+        if climbing && falls {
+            hills.push(bin - 1);
+            climbing = false;
+        } else if !climbing && rises {
+            bottoms.push(bin - 1);
+            climbing = true;
+        }
+    }
+    (hills, bottoms)
+}
+
+fn depth(density: &[f64], bottom: usize, left: usize, right: usize) -> f64 {
+    1.0 - density[bottom] / density[left].min(density[right])
+}
+
+fn describe(density: &[f64], bottom: usize, left: usize, right: usize) -> Valley {
+    let lower = density[left].min(density[right]);
+    let level = (1.0 + FLOOR.0) * density[bottom] + FLOOR.1 * lower;
+    let from = (left..bottom).rev().take_while(|bin| density[*bin] <= level).last().unwrap_or(bottom);
+    Valley {
+        at: from as f64,
+        depth: depth(density, bottom, left, right),
+        hills: (left, right),
+        outlying: outlying(density, bottom),
+    }
 }
 
 /// Returns the share of the weight beyond `bottom` that lies far beyond its middle.
@@ -72,64 +110,30 @@ fn outlying(density: &[f64], bottom: usize) -> f64 {
     beyond.iter().skip(far).sum::<f64>() / total
 }
 
-fn top(density: &[f64]) -> usize {
-    let mut top = 0;
-    for (bin, height) in density.iter().enumerate() {
-        if density[top] < *height {
-            top = bin;
-        }
-    }
-    top
-}
-
-/// Where to look, and what to prefer when valleys are about equally deep.
+/// Where to look.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Search {
     /// The shortest timeout considered, in seconds.
     pub shortest: f64,
     /// The longest.
     pub longest: f64,
-    /// The timeout that is usual, in seconds.
-    pub usual: Option<f64>,
 }
 
-/// How much shallower than the deepest a valley may be and still be taken for its place.
-pub const TIE: f64 = 0.15;
-
-/// Chooses the valley that advice would be about.
-///
-/// The deepest wins. Among those about as deep the one nearest to what is usual does, or, where nothing is known to
-/// be usual, the one with the longest gaps: bursts inside a visit make valleys too, and visits lie outside of bursts.
-#[must_use]
-pub fn choose(density: &[f64], search: Search) -> Option<Valley> {
-    let inside = |valley: &Valley| {
-        let seconds = grid::seconds(valley.at);
-        search.shortest <= seconds && seconds <= search.longest
-    };
-    let mut found: Vec<Valley> = valleys(density).into_iter().filter(inside).collect();
-    if found.iter().any(is_outermost) {
-        found.retain(is_outermost);
-    }
-    let deepest = found.iter().map(|valley| valley.depth).fold(0.0, f64::max);
-    let mut chosen: Option<Valley> = None;
-    for valley in found.into_iter().filter(|valley| deepest - TIE <= valley.depth) {
-        let better = match (chosen, search.usual) {
-            (None, _) | (Some(_), None) => true,
-            (Some(old), Some(usual)) => distance(valley, usual) < distance(old, usual),
+impl Search {
+    /// Returns the valleys that begin inside.
+    #[must_use]
+    pub fn find(self, density: &[f64]) -> Vec<Valley> {
+        let inside = |valley: &Valley| {
+            let seconds = grid::seconds(valley.at);
+            self.shortest <= seconds && seconds <= self.longest
         };
-        if better {
-            chosen = Some(valley);
-        }
+        valleys(density).into_iter().filter(inside).collect()
     }
-    chosen
 }
 
-/// Says whether what lies beyond it are returns of one kind.
+/// Returns the valley nearest to a place, in bins.
 #[must_use]
-pub fn is_outermost(valley: &Valley) -> bool {
-    valley.outlying <= OUTLYING_ALLOWED
-}
-
-fn distance(valley: Valley, usual: f64) -> f64 {
-    libm::fabs(libm::log2(grid::seconds(valley.at) / usual))
+pub fn nearest(valleys: &[Valley], place: f64) -> Option<Valley> {
+    let apart = |valley: &Valley| libm::fabs(valley.at - place);
+    valleys.iter().copied().min_by(|a, b| apart(a).total_cmp(&apart(b)))
 }

@@ -56,7 +56,7 @@ impl Advice {
         match &self.verdict {
             Verdict::Advises { timeout, low, high, depth } => format!(
                 "{}, give or take ({} to {}): there lies a valley of {} between gaps inside visits and gaps between \
-                 them. {doubling}.",
+                 them; {doubling}.",
                 in_words(*timeout),
                 roughly(*low),
                 roughly(*high),
@@ -86,6 +86,15 @@ impl Advice {
                 percent(outlying),
                 percent(allowed)
             ),
+            Refusal::Several { first, last } => format!(
+                "no advice: there are several valleys, from {} to {}; say what kind of app it is, and the one that is \
+                 usual there is taken",
+                roughly(first),
+                roughly(last)
+            ),
+            Refusal::Night { at } => {
+                format!("no advice: the valley at {} may be no more than the night", roughly(at))
+            }
             Refusal::Thin { users, needed } => {
                 format!("no advice: one side of the valley is the work of {users} users, {needed} are needed")
             }
@@ -112,5 +121,6 @@ impl Advice {
 }
 
 fn percent(share: f64) -> String {
-    format!("{} %", libm::round(100.0 * share))
+    // Adding nought makes the nought that is below nought an ordinary one.
+    format!("{} %", libm::round(100.0 * share) + 0.0)
 }
