@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod lab;
+pub mod load;
 pub mod names;
 pub mod question;
 pub mod read;

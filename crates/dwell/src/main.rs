@@ -2,17 +2,24 @@
 
 mod commands;
 mod human;
+mod input;
+mod policy_file;
 mod progress;
 
-use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
+use clap::{CommandFactory, Parser, Subcommand};
+use dwell_lake::load::LoadError;
+use dwell_lake::read::ReadError;
+
+use crate::commands::sessions::BrokenLaw;
 use crate::progress::Progress;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser, Debug)]
-#[command(name = "dwell", version, about, propagate_version = true)]
+#[command(name = "dwell", version, about, propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {
     /// No progress bar and no notes, only errors
     #[arg(short, long, global = true)]
@@ -21,16 +28,65 @@ struct Cli {
     command: Command,
 }
 
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 could not be done; 2 wrong flags; 3 stopped by --strict at a row \
+that cannot be read; 70 a law does not hold, which is an error in Dwell.";
+
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Turn files of events into sessions
+    Sessions(Box<commands::sessions::Sessions>),
     /// Make events of people whose true sessions are known
     Simulate(commands::simulate::Simulate),
+    /// Write completions for a shell to standard output
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dwell: {error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
     let progress = Progress::when_watched(cli.quiet);
     match &cli.command {
+        Command::Sessions(args) => commands::sessions::run(args, &progress),
         Command::Simulate(args) => commands::simulate::run(args, &progress),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "dwell", &mut std::io::stdout());
+            Ok(())
+        }
     }
+}
+
+/// Whoever reads our output may stop reading whenever they like.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let read = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<LoadError>() {
+        Some(LoadError::Read(error)) => matches!(error, ReadError::Stopped { .. }),
+        Some(LoadError::Shuffle(_)) => false,
+        None => matches!(cause.downcast_ref::<ReadError>(), Some(ReadError::Stopped { .. })),
+    };
+    if error.chain().any(read) {
+        return ExitCode::from(3);
+    }
+    if error.downcast_ref::<BrokenLaw>().is_some() {
+        return ExitCode::from(70);
+    }
+    ExitCode::FAILURE
 }

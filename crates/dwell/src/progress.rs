@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     shown: bool,
+    quiet: bool,
 }
 
 /// One bar.
@@ -18,7 +19,13 @@ impl Progress {
     /// Shows progress when people watch, unless they asked for quiet.
     #[must_use]
     pub fn when_watched(quiet: bool) -> Self {
-        Progress { shown: !quiet && std::io::stderr().is_terminal() }
+        Progress { shown: !quiet && std::io::stderr().is_terminal(), quiet }
+    }
+
+    /// Says whether notes are unwanted.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Begins a bar of so many steps, 0 for an unknown number.
