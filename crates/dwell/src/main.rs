@@ -5,6 +5,7 @@ mod human;
 mod input;
 mod policy_file;
 mod progress;
+mod report;
 
 use std::process::ExitCode;
 
