@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 1800
 PATIENCE_SECONDS = 3600
 
 # The command lines of Dwell, all in one place. FILE, OUT and the rest in capitals are put in below.
-SIMULATE = "simulate --events EVENTS --users USERS --days 60 --names 20 --late 2% --seed 1 -o OUT"
+SIMULATE = "simulate --plain --events EVENTS --users USERS --days 60 --names 20 --late 2% --seed 1 -o OUT"
 DWELL = {
     "curve": "lab FILE --json --threads THREADS",
     "sessions": "sessions FILE --timeout 30m --threads THREADS --json",
