@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::{Advice, Refusal, Verdict};
+use super::answer::{Advice, Refusal, Verdict};
 use crate::time::Timeout;
 
 /// Timeouts that people set, in seconds.
@@ -55,7 +55,7 @@ impl Advice {
         let doubling = self.doubling_in_words();
         match &self.verdict {
             Verdict::Advises { timeout, low, high, depth } => format!(
-                "{}, give or take ({} to {}): there lies a valley of {} between gaps inside visits and gaps between \
+                "{}, give or take ({} to {}): a valley {} deep lies there, between gaps inside visits and gaps between \
                  them; {doubling}.",
                 in_words(*timeout),
                 roughly(*low),
@@ -87,10 +87,15 @@ impl Advice {
                 percent(allowed)
             ),
             Refusal::Several { first, last } => format!(
-                "no advice: there are several valleys, from {} to {}; say what kind of app it is, and the one that is \
-                 usual there is taken",
+                "no advice: there are several valleys, from {} to {}, and only the kind of app can tell which one \
+                 parts visits",
                 roughly(first),
                 roughly(last)
+            ),
+            Refusal::Unusual { at, usual } => format!(
+                "no advice: the valley at {} is too far from the {} that are usual for such an app",
+                roughly(at),
+                roughly(usual)
             ),
             Refusal::Night { at } => {
                 format!("no advice: the valley at {} may be no more than the night", roughly(at))
