@@ -32,8 +32,7 @@ impl Timestamp {
     /// Returns how long after `earlier` this moment is; nothing when it is not after it.
     #[must_use]
     pub const fn since(self, earlier: Timestamp) -> Span {
-        let apart = self.0.saturating_sub(earlier.0);
-        Span(if apart < 0 { 0 } else { apart })
+        Span::from_micros(self.0.saturating_sub(earlier.0))
     }
 
     /// Returns the moment `span` later, or the last moment there is.

@@ -1502,6 +1502,20 @@ fn an_earlier_start_turns_an_orphan_into_a_part_of_its_session() {
 }
 
 #[test]
+fn an_orphan_heard_of_late_takes_nothing_back() {
+    check(&expect![[r#"
+        timeout 30
+        09:00 ada id=b
+        09:40 ada id=c
+        08:00 ada heartbeat id=a received=09:40
+        =>
+        ada 09:00-09:00, activities: 1, TimedOut
+        ada 09:40-09:40, activities: 1, open
+        ada 08:00 heartbeat: orphan
+    "#]]);
+}
+
+#[test]
 fn a_handover_heard_of_late_parts_a_session() {
     check(&expect![[r#"
         timeout 30

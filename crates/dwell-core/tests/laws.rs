@@ -217,6 +217,9 @@ fn order_and_repetition_of_arrival_change_nothing() {
             consumer.hear(&effects);
             assert_eq!(effects.outcome == Outcome::Silent, activity.kind.weight() == Weight::Silent);
             assert!(effects.outcome != Outcome::Amended || !effects.retracted.is_empty());
+            let again =
+                |old: &Stated| effects.stated.iter().any(|new| placeless(&new.closed) == placeless(&old.closed));
+            assert!(!effects.retracted.iter().any(again), "what stays so is not taken back");
             if !name.is_empty() && bell % 2 == 0 {
                 let again = timeline.observe(&activity, &name, activity.happened_at);
                 assert_eq!(again, Effects { outcome: Outcome::Duplicate, retracted: Vec::new(), stated: Vec::new() });
