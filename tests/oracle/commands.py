@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # The app of which session ids are derived.
-APP = "default"
+APP = "oracle"
 
 # The words of the log that the oracle writes.
 INPUT = {
     "user": "user_id",
-    "timestamp": "timestamp",
+    # What the clock of the device showed: given beside both others, it is put right by them.
+    "timestamp": "original_timestamp",
     "event": "event",
     "message_id": "message_id",
     "sent_at": "sent_at",
