@@ -11,7 +11,7 @@
 //! 1. [`day`] counts every gap in its user's own waking time, since sleep makes a false valley at three to six hours;
 //! 2. a user's weight grows with their gaps up to that of a diligent user, and no further, so that bots do not rule;
 //! 3. [`grid`] smooths the logarithms by half an octave, [`valley`] finds where they are few;
-//! 4. [`resample`] asks again of users drawn anew; a valley that is not found again and again is none.
+//! 4. [`judge`] doubts it, and asks again of users drawn anew ([`resample`]); what is not found again is no valley.
 
 pub mod answer;
 pub mod day;
@@ -141,7 +141,7 @@ impl Sample {
         }
     }
 
-    /// Answers, in time proportional to the gaps and a constant (some 10 million steps) for the resamples.
+    /// Answers, in time proportional to the gaps and a constant (some 15 million steps) for the resamples.
     #[must_use]
     pub fn advise(&self, question: &Question) -> Advice {
         let weighed = self.weigh();

@@ -119,7 +119,7 @@ fn nobody_at_all_is_no_reason_to_fall_over() {
     assert_eq!(advice.verdict, Verdict::Refuses(Refusal::TooFewUsers { users: 0, needed: 30 }));
     let advice = advise(&vec![User { moments: vec![(0, true); 50] }; 50], &Question::default());
     assert_eq!(advised(&advice), None, "{}", advice.in_words());
-    let far = vec![(i64::MIN, true), (0, true), (i64::MAX, true)];
-    let advice = advise(&vec![User { moments: far.repeat(1) }; 400], &Question::default());
+    let far = [(i64::MIN, true), (0, true), (i64::MAX, true)];
+    let advice = advise(&vec![User { moments: far.to_vec() }; 400], &Question::default());
     assert_eq!(advised(&advice), None, "{}", advice.in_words());
 }
