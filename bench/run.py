@@ -128,7 +128,7 @@ def main() -> int:
     print_tables(contenders)
     print_goals(contenders)
     print(f"\nLoad after: {load()}")
-    return 1 if any(one.name == "Dwell" for one in failed) else 0
+    return 1 if any(one.name.startswith("Dwell") for one in failed) else 0
 
 
 def arguments() -> argparse.Namespace:
