@@ -372,7 +372,7 @@ pub(super) const NOTHING_KNOWN: Detail = Detail {
 };
 
 /// How many different texts of one column are remembered; past that they are looked up again.
-const MOST_REMEMBERED: usize = 1 << 16;
+const MOST_REMEMBERED: usize = 1 << 18;
 
 /// What the texts of one file mean, each found out once.
 #[derive(Debug, Default)]
@@ -418,10 +418,9 @@ impl Keys {
         }
         let name = if frame.names_wanted { frame.names.key(text) } else { 0 };
         let known = (frame.words.meaning(text), name);
-        if MOST_REMEMBERED <= self.events.len() {
-            self.events.clear();
+        if self.events.len() < MOST_REMEMBERED {
+            self.events.insert(text.as_bytes().into(), known);
         }
-        self.events.insert(text.as_bytes().into(), known);
         known
     }
 
@@ -438,10 +437,9 @@ impl Keys {
             return *key;
         }
         let key = frame.names.key(text);
-        if MOST_REMEMBERED <= self.texts.len() {
-            self.texts.clear();
+        if self.texts.len() < MOST_REMEMBERED {
+            self.texts.insert(text.as_bytes().into(), key);
         }
-        self.texts.insert(text.as_bytes().into(), key);
         key
     }
 }

@@ -112,6 +112,17 @@ impl Clock {
         if let Some(micros) = iso_of_common_shape(text, self.zone.is_none()) {
             return within(i128::from(micros));
         }
+        if let (Unit::Given(unit) | Unit::Inferred(unit), Some(number)) = (self.unit, Plain::of(text))
+            && let Some(micros) = number.micros(unit)
+        {
+            let looks_like = TimeUnit::of(i128::from(number.whole()));
+            return match (self.unit, looks_like) {
+                (Unit::Inferred(_), Some(looks_like)) if looks_like != unit => {
+                    Err(Reason::OtherUnit { looks_like, column: unit })
+                }
+                _ => within(i128::from(micros)),
+            };
+        }
         match self.unit {
             Unit::Given(unit) => match scaled(text, unit.power()) {
                 Some(micros) => within(micros),
@@ -205,6 +216,47 @@ pub(super) fn within(micros: i128) -> Result<i64, Reason> {
         return Err(Reason::TimeOutOfRange);
     }
     Ok(micros as i64)
+}
+
+/// A number of few digits without sign or exponent, as nearly all are: small enough for the machine's own arithmetic.
+#[derive(Clone, Copy, Debug)]
+struct Plain {
+    digits: u64,
+    places: u32,
+}
+
+impl Plain {
+    fn of(text: &[u8]) -> Option<Self> {
+        // One more for the point: eighteen digits always fit.
+        if 19 < text.len() {
+            return None;
+        }
+        let mut number = Plain { digits: 0, places: 0 };
+        let (mut point, mut seen) = (0, 0);
+        for byte in text {
+            let digit = byte.wrapping_sub(b'0');
+            if digit <= 9 {
+                number.digits = number.digits * 10 + u64::from(digit);
+                number.places += point;
+                seen += 1;
+            } else if *byte == b'.' && point == 0 {
+                point = 1;
+            } else {
+                return None;
+            }
+        }
+        (1..=18).contains(&seen).then_some(number)
+    }
+
+    fn whole(self) -> u64 {
+        self.digits / 10_u64.pow(self.places)
+    }
+
+    fn micros(self, unit: TimeUnit) -> Option<u64> {
+        let shift = unit.power() - self.places as i32;
+        let factor = 10_u64.pow(shift.unsigned_abs().min(19));
+        if 0 <= shift { self.digits.checked_mul(factor) } else { Some(self.digits / factor) }
+    }
 }
 
 /// How many digits are kept exactly; those behind only say which way to round.
@@ -303,7 +355,8 @@ fn iso_of_common_shape(text: &[u8], naive_is_utc: bool) -> Option<i64> {
     let year = two(text, 0)? * 100 + two(text, 2)?;
     let (month, day) = (two(text, 5)?, two(text, 8)?);
     let (hour, minute, second) = (two(text, 11)?, two(text, 14)?, two(text, 17)?);
-    if month < 1 || 12 < month || day < 1 || days_in(year, month) < day || 23 < hour || 59 < minute || 59 < second {
+    let is_day = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+    if !is_day || 23 < hour || 59 < minute || 59 < second {
         return None;
     }
     let (fraction, rest) = fraction_micros(&text[19..])?;
@@ -338,15 +391,15 @@ fn fraction_micros(text: &[u8]) -> Option<(i64, &[u8])> {
         return Some((0, text));
     };
     let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if count < 1 || 9 < count {
+    if !(1..=9).contains(&count) {
         return None;
     }
     let mut micros = 0;
+    let (digits, rest) = rest.split_at(count);
     for place in 0..6 {
-        let digit = if place < count { i64::from(rest[place] - b'0') } else { 0 };
-        micros = micros * 10 + digit;
+        micros = micros * 10 + digits.get(place).map_or(0, |digit| i64::from(digit - b'0'));
     }
-    Some((micros, &rest[count..]))
+    Some((micros, rest))
 }
 
 fn days_in(year: i64, month: i64) -> i64 {

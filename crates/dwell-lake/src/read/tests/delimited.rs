@@ -72,8 +72,7 @@ fn quotes_line_ends_and_marks_are_no_trouble() {
             user: user (by name)
             time: ts (by name, numbers in seconds)
             event: name (by name)
-            ada, "the" first 2024-01-05T10:00:00Z action name=two
-            lines
+            ada, "the" first 2024-01-05T10:00:00Z action name=two\r\nlines
             bob 2024-01-05T10:00:01Z action name=a "b" c
             xy 2024-01-05T10:00:02Z action name=z
         "#]],

@@ -140,7 +140,8 @@ fn line(event: &Event, names: &Names) -> String {
     ];
     for (word, key) in keys {
         if key != 0 {
-            write!(line, " {word}={}", texts[key as usize]).unwrap();
+            let text = texts[key as usize].replace('\r', "\\r").replace('\n', "\\n");
+            write!(line, " {word}={text}").unwrap();
         }
     }
     if let Some(remaining) = detail.remaining {

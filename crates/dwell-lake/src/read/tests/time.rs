@@ -191,6 +191,18 @@ proptest! {
     }
 
     #[test]
+    fn few_digits_and_many_are_read_alike(text in "[0-9]{0,12}\\.?[0-9]{0,9}", unit in 0..4_usize) {
+        let unit = TimeUnit::ALL[unit];
+        prop_assume!(!text.is_empty());
+        // A sign sends the same number the long way round.
+        prop_assert_eq!(micros(&text, unit), micros(&format!("+{text}"), unit), "{}", text);
+        let inferred = Clock { unit: Unit::Inferred(unit), zone: None };
+        prop_assert_eq!(
+            inferred.micros(text.as_bytes()).ok(), inferred.micros(format!("+{text}").as_bytes()).ok(), "{}", text
+        );
+    }
+
+    #[test]
     fn dates_and_times_are_what_jiff_says(
         second in 0..7_289_654_400_i64, nanos in 0..1_000_000_000_i32, places in 0..=9_usize,
         sep in "[Tt ]", offset in -1439..=1439_i32,
