@@ -4,7 +4,7 @@ use core::fmt::Write;
 
 use dwell_core::lab::advice::{
     Advice, AppKind, DEPTH_NEEDED, GAPS_NEEDED, Gap, MAX_USERS, NIGHT, OUTLYING_ALLOWED, Question, Refusal,
-    SUPPORT_NEEDED, Sample, USERS_NEEDED, Verdict, WITHIN_NEEDED, words,
+    SUPPORT_NEEDED, Sample, USERS_NEEDED, Verdict, WITHIN_NEEDED, grid, words,
 };
 use dwell_core::presence::{Ground, Judge, Silence};
 use dwell_core::session::EndReason;
@@ -323,4 +323,15 @@ fn every_refusal_reads_as_a_sentence() {
         no advice: only 65 % of the samples of these users show the valley, 90 % are needed; doubling the 30 min in force changes the count of sessions by 9 %.
         no advice: the valley may lie anywhere from 2 min to 1 h 30 min; doubling the 30 min in force changes the count of sessions by 9 %.
     "#]].assert_eq(&all);
+}
+
+/// Where the scale begins there is no slope and no loss: else a hill would seem to stand a little above one second.
+#[test]
+fn at_one_second_weight_is_kept_and_the_density_is_flat() {
+    let mut weights = vec![0.0; grid::BINS];
+    weights[0] = 1.0;
+    let area: f64 = grid::density(&weights).iter().sum::<f64>() / grid::PER_OCTAVE as f64;
+    assert!((0.999..1.001).contains(&area), "{area}");
+    let even = grid::density(&vec![1.0; grid::BINS]);
+    assert!((even[0] / even[grid::BINS / 2] - 1.0).abs() < 1e-9, "{} {}", even[0], even[grid::BINS / 2]);
 }

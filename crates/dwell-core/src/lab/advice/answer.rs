@@ -13,7 +13,7 @@ pub struct Advice {
     pub users: u64,
     /// Their gaps.
     pub gaps: u64,
-    /// Users that were left out because [`MAX_USERS`] others were kept.
+    /// Users that were left out because [`MAX_USERS`](super::MAX_USERS) others were kept.
     pub left_out: u64,
     /// For drawing.
     pub density: Vec<DensityPoint>,
