@@ -7,7 +7,7 @@ use dwell_core::event::{Activity, EventKind, Outcome, Stamps, is_late, order};
 use dwell_core::id::SessionId;
 use dwell_core::lab::Lab;
 use dwell_core::lab::ledger::{CurvePoint, GapLedger};
-use dwell_core::lab::lengths::{Grid, LARGEST_GRID, Missing};
+use dwell_core::lab::lengths::{Grid, LARGEST_GRID, Lengths, Missing, Quantiles};
 use dwell_core::lab::milestones::Milestones;
 use dwell_core::law::{self, Law};
 use dwell_core::policy::{Decided, Policy, Source, Version};
@@ -240,11 +240,12 @@ fn nobodys_policy_is_the_default() {
 fn only_users_and_audiences_make_users_unlike() {
     let plain = Version::default();
     let platforms = Version { platforms: [("ios".to_owned(), timeout(1))].into(), ..plain.clone() };
+    let later = Version { effective_from: at(5), ..plain.clone() };
     let audiences = Version { audiences: vec![("vip".into(), timeout(1))], ..plain.clone() };
     let users = Version { users: [("ada".to_owned(), timeout(1))].into(), ..plain.clone() };
-    assert!(Policy::from_versions(vec![plain.clone(), platforms]).is_the_same_for_all());
-    assert!(!Policy::from_versions(vec![audiences, plain.clone()]).is_the_same_for_all());
-    assert!(!Policy::from_versions(vec![users, plain]).is_the_same_for_all());
+    assert!(Policy::from_versions(vec![later.clone(), platforms]).is_the_same_for_all());
+    assert!(!Policy::from_versions(vec![audiences, later.clone()]).is_the_same_for_all());
+    assert!(!Policy::from_versions(vec![users, later]).is_the_same_for_all());
 }
 
 #[test]
@@ -405,4 +406,92 @@ fn milestones_are_in_order_and_begin_with_the_first_session() {
 #[test]
 fn what_is_missing_is_said_in_a_sentence() {
     expect!["3 quantiles need a second pass"].assert_eq(&Missing { quantiles: 3 }.to_string());
+}
+
+/// Adds sessions of two activities, under every timeout, of these lengths and up to `count` microseconds more.
+fn add(lengths: &mut Lengths, from: i64, count: i64) {
+    for micros in from..from + count {
+        lengths.add(us(micros), 2, 0, 86_400);
+    }
+}
+
+/// One that has let everything go but what lies around a second, as it had room for four.
+fn around_a_second() -> Lengths {
+    let mut lengths = Lengths::with_room(Grid::new(&[timeout(1)]), 4);
+    add(&mut lengths, 1_000_000, 4);
+    lengths
+}
+
+#[test]
+fn what_no_quantile_needs_is_not_kept() {
+    let mut lengths = around_a_second();
+    add(&mut lengths, 10_000_000, 100);
+    assert_eq!(lengths.kept(), 4);
+    add(&mut lengths, 1_000_004, 3);
+    assert_eq!(lengths.kept(), 7);
+    // Twice as many as after the first choice: now all quantiles are around ten seconds.
+    add(&mut lengths, 1_000_007, 1);
+    assert_eq!(lengths.kept(), 0);
+}
+
+#[test]
+fn the_next_bucket_to_either_side_of_a_quantile_is_kept_too() {
+    // From 2^23 us to 2^24 us there are 64 buckets; ten seconds lie in the thirteenth.
+    let edge = |bucket: i64| (1 << 23) + (bucket << 17);
+    let kept = |micros| {
+        let mut lengths = Lengths::with_room(Grid::new(&[timeout(1)]), 4);
+        add(&mut lengths, 10_000_000, 4);
+        add(&mut lengths, micros, 1);
+        lengths.kept() - 4
+    };
+    let either_side = [edge(11) - 1, edge(11), edge(12) - 1, edge(12), edge(13) - 1, edge(13), edge(14) - 1, edge(14)];
+    assert_eq!(either_side.map(kept), [0, 1, 1, 1, 1, 1, 1, 0]);
+}
+
+#[test]
+fn what_one_lab_let_go_another_cannot_make_up_for() {
+    let mut some = around_a_second();
+    add(&mut some, 10_000_000, 100);
+    let mut others = Lengths::new(Grid::new(&[timeout(1)]));
+    add(&mut others, 10_001_000, 200);
+    some.merge(others);
+    assert_eq!(some.quantiles(), Err(Missing { quantiles: 4 }));
+    let mut again = some.again();
+    add(&mut again, 1_000_000, 4);
+    add(&mut again, 10_000_000, 100);
+    add(&mut again, 10_001_000, 200);
+    // Of 304 the 152nd, 228th, 274th and 301st: four and a hundred come before the last two hundred.
+    let of_the_last = |rank: i64| us(10_001_000 + rank - 4 - 100 - 1);
+    let found =
+        Quantiles { median: of_the_last(152), p75: of_the_last(228), p90: of_the_last(274), p99: of_the_last(301) };
+    assert_eq!(again.quantiles(), Ok(vec![found]));
+}
+
+#[test]
+fn labs_merged_keep_no_more_than_they_have_room_for() {
+    let with_room = || Lengths::with_room(Grid::new(&[timeout(1)]), 150);
+    // Each length is an eighth longer than the one before: no two in one bucket or in neighbours.
+    let longer = |count: i32| us((100_000.0 * 1.125_f64.powi(count)) as i64);
+    let (mut some, mut others) = (with_room(), with_room());
+    (0..70).for_each(|count| some.add(longer(2 * count), 2, 0, 86_400));
+    (70..80).for_each(|count| some.add(longer(70 + count), 2, 0, 86_400));
+    (0..70).for_each(|count| others.add(longer(2 * count + 1), 2, 0, 86_400));
+    assert_eq!((some.kept(), others.kept()), (80, 70));
+    some.merge(others);
+    // One hundredth to either side: from the 74th to the 77th, the 111th to the 114th, and so on.
+    assert_eq!(some.kept(), 16);
+    let rank = |rank: i32| longer(rank - 1);
+    let found = Quantiles { median: rank(75), p75: rank(113), p90: rank(135), p99: rank(149) };
+    assert_eq!(some.quantiles(), Ok(vec![found]));
+    let mut again = some.again();
+    (0..150).for_each(|count| again.add(longer(count), 2, 0, 86_400));
+    assert_eq!((again.kept(), again.quantiles()), (4, Ok(vec![found])));
+}
+
+#[test]
+fn the_longest_of_all_lengths_has_a_bucket_and_no_neighbour() {
+    let mut lengths = Lengths::with_room(Grid::new(&[timeout(1)]), 1);
+    lengths.add(Span::MAX, 2, 0, 86_400);
+    let all = Quantiles { median: Span::MAX, p75: Span::MAX, p90: Span::MAX, p99: Span::MAX };
+    assert_eq!((lengths.kept(), lengths.quantiles()), (1, Ok(vec![all])));
 }

@@ -25,6 +25,7 @@ const SUBDIVISIONS: usize = 1 << SUBDIVISIONS_LOG2;
 /// Lengths below 2^16 us, a fifteenth of a second, share the first octave's buckets.
 const FIRST_OCTAVE: u32 = 16;
 const BUCKETS: usize = (64 - FIRST_OCTAVE as usize) * SUBDIVISIONS;
+const _: () = assert!(bucket_of(Span::MAX) + 1 == BUCKETS, "the longest length has the last bucket");
 
 /// Timeouts in order, at most [`LARGEST_GRID`].
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -197,6 +198,12 @@ impl Lengths {
         }
         self.kept.extend(other.kept);
         self.choose_when_full();
+    }
+
+    /// Returns how many exact values are kept: what grows, while the buckets do not.
+    #[must_use]
+    pub const fn kept(&self) -> usize {
+        self.kept.len()
     }
 
     /// Returns, for every timeout of the grid, how many sessions hold one activity only.
