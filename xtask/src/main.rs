@@ -1,2 +1,146 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask test` is all that a change must pass; `cargo xtask` lists the others.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "cargo xtask COMMAND
+  test      everything that a change must pass, set-up included (some minutes)
+  heavy     the long versions: a million cases of every law, the long oracle (an hour)
+  mutants   mutation testing of the core (an hour or more)
+  fuzz      every reader under a fuzzer for five minutes each (needs a nightly toolchain)
+  bench     Dwell beside its peers on 100 M events, set-up included (an hour)";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1);
+    let done = match command.as_deref() {
+        Some("test") => test(),
+        Some("heavy") => heavy(),
+        Some("mutants") => mutants(),
+        Some("fuzz") => fuzz(),
+        Some("bench") => bench(),
+        _ => {
+            println!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("xtask: {failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Done = Result<(), String>;
+
+fn test() -> Done {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    cargo(&["test", "--workspace"])?;
+    run(cargo_command().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    oracle(&[])?;
+    smoke()
+}
+
+fn heavy() -> Done {
+    run(cargo_command().args(["test", "--release", "--package", "dwell-core"]).env("DWELL_CASES", "1000000"))?;
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    oracle(&["--heavy"])
+}
+
+fn mutants() -> Done {
+    if run(cargo_command().args(["mutants", "--version"])).is_err() {
+        cargo(&["install", "cargo-mutants", "--locked"])?;
+    }
+    cargo(&["mutants", "--package", "dwell-core"])
+}
+
+fn fuzz() -> Done {
+    if run(cargo_command().args(["fuzz", "--version"])).is_err() {
+        cargo(&["install", "cargo-fuzz", "--locked"])?;
+    }
+    let targets = std::fs::read_dir(root().join("fuzz/fuzz_targets")).map_err(|error| error.to_string())?;
+    for target in targets {
+        let path = target.map_err(|error| error.to_string())?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        run(cargo_command().args(["+nightly", "fuzz", "run", &name, "--", "-max_total_time=300"]))?;
+    }
+    Ok(())
+}
+
+fn bench() -> Done {
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    run(Command::new("python3").arg(root().join("bench/run.py")).args(["--events", "100M", "--users", "2M"]))
+}
+
+/// Compares the binary with independent counts, in SQL and in Python.
+fn oracle(flags: &[&str]) -> Done {
+    let python = venv("oracle", &root().join("tests/oracle/requirements.txt"))?;
+    let dwell = target().join("release/dwell");
+    for script in ["oracle.py", "lab.py"] {
+        run(Command::new(&python)
+            .arg(root().join("tests/oracle").join(script))
+            .arg("--dwell")
+            .arg(&dwell)
+            .args(flags))?;
+    }
+    Ok(())
+}
+
+/// Runs the benchmark on 10 M events, once, for its answers alone: no time is tested.
+fn smoke() -> Done {
+    if std::env::var_os("CI").is_none() {
+        println!("the 10 M smoke of the benchmark runs in CI only; cargo xtask bench runs all of it");
+        return Ok(());
+    }
+    run(Command::new("python3")
+        .arg(root().join("bench/run.py"))
+        .args(["--events", "10M", "--users", "200k", "--smoke"]))
+}
+
+/// Returns the Python of an environment with these requirements, made if it is not there.
+fn venv(name: &str, requirements: &Path) -> Result<PathBuf, String> {
+    let folder = target().join("venv").join(name);
+    let python = folder.join("bin/python");
+    let stamp = folder.join("installed.txt");
+    let wanted = std::fs::read_to_string(requirements).map_err(|error| error.to_string())?;
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    let made = run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
+    if made.is_err() {
+        // Debian keeps this module in a package of its own.
+        run(Command::new("apt-get").args(["install", "-y", "python3-venv"]))
+            .map_err(|error| format!("python3 with the venv module is needed for the oracle: {error}"))?;
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    }
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements))?;
+    std::fs::write(&stamp, wanted).map_err(|error| error.to_string())?;
+    Ok(python)
+}
+
+fn cargo(args: &[&str]) -> Done {
+    run(cargo_command().args(args))
+}
+
+fn cargo_command() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+fn run(command: &mut Command) -> Done {
+    println!("> {command:?}");
+    let status = command.status().map_err(|error| format!("{command:?} cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}")) }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}

@@ -86,6 +86,15 @@ impl EventKind {
         EventKind::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
+    /// Returns the one of all kinds that do the same to a session: what is opened, shown or done is an action there.
+    #[must_use]
+    pub const fn alike(self) -> Self {
+        match self {
+            EventKind::Opened | EventKind::Foregrounded | EventKind::Screen | EventKind::Page => EventKind::Action,
+            other => other,
+        }
+    }
+
     /// Returns what it does to a session.
     #[must_use]
     #[inline]

@@ -168,6 +168,9 @@ impl Policy {
         let mut all = alloc::vec![Version::default()];
         all.extend(versions);
         all.sort_by_key(|version| version.effective_from);
+        all.reverse();
+        all.dedup_by_key(|version| version.effective_from);
+        all.reverse();
         Policy { versions: all }
     }
 
@@ -256,6 +259,15 @@ impl Standing {
             return decided;
         }
         version.by_platform.get(platform as usize).copied().flatten().unwrap_or(version.broad)
+    }
+
+    /// Says whether, among actions with nothing playing, one timeout alone decides, whenever and wherever they happen.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let plain = |version: &StandingVersion| {
+            version.by_platform.is_empty() && version.rules.midnight.is_none() && version.rules.max_length.is_none()
+        };
+        self.versions.len() == 1 && self.versions.iter().all(plain)
     }
 
     #[inline]

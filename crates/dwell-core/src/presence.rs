@@ -139,6 +139,23 @@ impl Presence {
         standing.rules_at(self.reach).background_timeout
     }
 
+    /// Returns the silence between two actions with nothing playing; `None` when the last activity was anything else.
+    #[inline]
+    pub(crate) fn silence_between_actions(&self, until: Timestamp) -> Option<Silence> {
+        let after = self.last?;
+        if self.ground == Ground::Background || self.forced.is_some() || !self.players.is_empty() {
+            return None;
+        }
+        Some(Silence { after, reach: after, until, ground: Ground::Foreground, judge: Judge::Timeout })
+    }
+
+    /// Takes an action after a silence between actions.
+    #[inline]
+    pub(crate) fn act(&mut self, at: Timestamp) {
+        self.last = Some(at);
+        self.reach = at;
+    }
+
     /// Takes the user's next event in order of (`happened_at`, `message_id`). Silent ones leave no trace.
     #[inline]
     pub fn observe(&mut self, activity: &Activity, standing: &Standing) {

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BinaryHeap};
 use std::convert::Infallible;
 
-use dwell_core::event::{Activity, EventKind, Weight, is_late};
+use dwell_core::event::{Activity, EventKind, Weight};
 use dwell_core::lab::{Lab, lengths::Grid, timeouts_reached};
 use dwell_core::policy::Standing;
 use dwell_core::presence::{Judge, Presence, Silence};
 use dwell_core::time::{Timeout, Timestamp};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::question::{LateEvents, Question};
+use crate::question::Question;
 use crate::sessionize::Agreement;
 use crate::shuffle::wide::WideEvent;
-use crate::sweep::{Events, User, Visitor};
+use crate::sweep::{Events, User, Visitor, in_time_and_once};
 
 /// How many users are sampled, and how much of each is kept.
 const SAMPLED_USERS: usize = 10_000;
@@ -44,6 +44,7 @@ pub struct LabSweep<'q> {
     /// Users for the picture.
     pub lanes: Sample<SampledActivities>,
     activities: Vec<Activity>,
+    places: Vec<u32>,
 }
 
 /// What became of the events of the log.
@@ -183,6 +184,7 @@ impl<'q> LabSweep<'q> {
             sample: Sample::new(SAMPLED_USERS),
             lanes: Sample::new(LANE_USERS),
             activities: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -231,15 +233,8 @@ impl<'q> LabSweep<'q> {
         let standing = self.question.standing_of(user);
         let action = |at: &i64| Activity::new(Timestamp::from_micros(*at), EventKind::Action);
         self.counted.activities += times.len() as u64;
-        let lab = self.lab_for(0);
-        let mut presence = Presence::default();
-        for at in times {
-            let activity = action(at);
-            let silence = presence.silence_before(activity.happened_at, standing);
-            lab.observe(&activity, silence.as_ref(), standing);
-            presence.observe(&activity, standing);
-        }
-        lab.end_user();
+        let moments = times.iter().map(|at| Timestamp::from_micros(*at));
+        self.lab_for(0).observe_user_of_actions(moments, standing);
         let hash = xxh3_64(user.as_bytes());
         if self.sample.wants(hash) || self.lanes.wants(hash) {
             self.activities.clear();
@@ -248,21 +243,18 @@ impl<'q> LabSweep<'q> {
         }
     }
 
-    fn known(&mut self, user: &str, events: &[WideEvent]) {
+    fn known(&mut self, user: &str, events: &[WideEvent], message_ids: &[u8]) {
         let standing = self.question.standing_of(user);
         self.activities.clear();
         let mut presence = Presence::default();
         let mut last_truth = 0;
         let mut lab = None;
-        for event in events {
+        let mut places = std::mem::take(&mut self.places);
+        let left_out = in_time_and_once(events, message_ids, standing, self.question.late, &mut places);
+        self.counted.duplicate += left_out.duplicates;
+        self.counted.late += left_out.late;
+        for event in places.iter().map(|place| &events[*place as usize]) {
             let at = event.activity.happened_at;
-            let lateness = standing.rules_at(at).allowed_lateness;
-            if self.question.late == LateEvents::LeftOut
-                && event.received_at.is_some_and(|received_at| is_late(at, received_at, lateness))
-            {
-                self.counted.late += 1;
-                continue;
-            }
             self.activities.push(event.activity);
             if event.activity.kind.weight() == Weight::Silent {
                 self.counted.silent += 1;
@@ -279,6 +271,7 @@ impl<'q> LabSweep<'q> {
                 last_truth = event.truth;
             }
         }
+        self.places = places;
         if let Some(by) = lab {
             self.lab_for(by).end_user();
         }
@@ -330,10 +323,7 @@ impl Visitor for LabSweep<'_> {
         self.users += 1;
         match &user.events {
             Events::Actions(times) => self.actions(user.id, times),
-            Events::Known { events, duplicates, .. } => {
-                self.counted.duplicate += duplicates;
-                self.known(user.id, events);
-            }
+            Events::Known { events, message_ids } => self.known(user.id, events, message_ids),
         }
     }
 

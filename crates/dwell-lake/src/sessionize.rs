@@ -1,16 +1,16 @@
 //! The operator: events of one user after the other become sessions, a tally of all, and rows for whoever wants them.
 
 use dwell_core::engagement::Parts;
-use dwell_core::event::{Activity, EventKind, Outcome, is_late};
+use dwell_core::event::Outcome;
 use dwell_core::id::SessionId;
 use dwell_core::lab::lengths::{Grid, Lengths, Missing, Quantiles};
 use dwell_core::law::{self, Broken};
 use dwell_core::session::{ClosedSession, EndReason, Session, Sessionizer};
 use dwell_core::time::{Span, Timeout, Timestamp};
 
-use crate::question::{LateEvents, Question};
+use crate::question::Question;
 use crate::shuffle::wide::WideEvent;
-use crate::sweep::{Events, User, Visitor};
+use crate::sweep::{Events, LeftOut, User, Visitor, in_time_and_once};
 
 /// One session, as it is written.
 #[derive(Debug)]
@@ -184,6 +184,11 @@ impl Tally {
         self.outcomes.iter().sum()
     }
 
+    fn leave_out(&mut self, left_out: LeftOut) {
+        self.outcomes[3] += left_out.duplicates;
+        self.outcomes[4] += left_out.late;
+    }
+
     fn count(&mut self, outcome: Outcome) {
         if let Some(place) = OUTCOMES.iter().position(|other| *other == outcome) {
             self.outcomes[place] += 1;
@@ -222,12 +227,10 @@ impl<'q, S: SessionSink> Sessionize<'q, S> {
         let question = self.question;
         let mut sessionizer = Sessionizer::new(question.standing_of(user));
         let mut before = Before::default();
-        for at in times {
-            let activity = Activity::new(Timestamp::from_micros(*at), EventKind::Action);
-            if let Some(closed) = sessionizer.observe(&activity).ended {
-                self.note(user, closed.session, Some(closed.reason), &mut before, Taken::default());
-            }
-        }
+        let moments = times.iter().map(|at| Timestamp::from_micros(*at));
+        sessionizer.observe_actions(moments, |closed| {
+            self.note(user, closed.session, Some(closed.reason), &mut before, Taken::default());
+        });
         self.tally.outcomes[0] += times.len() as u64;
         self.end_user(user, sessionizer, &mut before, Taken::default());
     }
@@ -238,33 +241,26 @@ impl<'q, S: SessionSink> Sessionize<'q, S> {
         let mut sessionizer = Sessionizer::new(standing);
         let mut before = Before::default();
         let mut last_true = None;
-        self.taken.clear();
-        let mut taken = std::mem::take(&mut self.taken);
-        for (index, event) in events.iter().enumerate() {
-            let at = event.activity.happened_at;
-            let lateness = standing.rules_at(at).allowed_lateness;
-            let late = event.received_at.is_some_and(|received_at| is_late(at, received_at, lateness));
-            if late && question.late == LateEvents::LeftOut {
-                self.tally.count(Outcome::Late);
-                continue;
-            }
-            taken.push(index as u32);
+        let mut places = std::mem::take(&mut self.taken);
+        let left_out = in_time_and_once(events, message_ids, standing, question.late, &mut places);
+        self.tally.leave_out(left_out);
+        let taken = Taken { events, places: &places, message_ids };
+        for place in &places {
+            let event = &events[*place as usize];
             let observed = sessionizer.observe(&event.activity);
             self.tally.count(observed.outcome);
             if let Some(ClosedSession { session, reason }) = observed.ended {
-                self.note(user, session, Some(reason), &mut before, Taken { events, places: &taken, message_ids });
+                self.note(user, session, Some(reason), &mut before, taken);
             }
             if observed.outcome == Outcome::Joined && event.truth != 0 {
-                let session = (
-                    before.closed.as_ref().map_or(0, |(session, _)| session.ordinal),
-                    sessionizer.open().map(|open| open.ordinal),
-                );
-                let ordinal = session.1.unwrap_or(session.0);
+                // An activity that closes its session is in the one that was noted last.
+                let noted = before.closed.as_ref().map_or(0, |(session, _)| session.ordinal);
+                let ordinal = sessionizer.open().map_or(noted, |open| open.ordinal);
                 self.agree(&mut last_true, ordinal, event.truth);
             }
         }
-        self.end_user(user, sessionizer, &mut before, Taken { events, places: &taken, message_ids });
-        self.taken = taken;
+        self.end_user(user, sessionizer, &mut before, taken);
+        self.taken = places;
     }
 
     fn agree(&mut self, last: &mut Option<(u32, u64)>, ordinal: u32, truth: u64) {
@@ -356,21 +352,19 @@ impl<'a> Taken<'a> {
     }
 
     fn message_id(&self, event: Option<&WideEvent>) -> &'a str {
-        let (start, length) = event.map_or((0, 0), |event| event.message_id);
-        std::str::from_utf8(&self.message_ids[start..start + length]).unwrap_or_default()
+        event.map_or("", |event| std::str::from_utf8(event.message_id(self.message_ids)).unwrap_or_default())
     }
 }
 
 impl<S: SessionSink> Visitor for Sessionize<'_, S> {
     type Error = S::Error;
 
+    const IN_ORDER: bool = S::WANTS_ROWS;
+
     fn user(&mut self, user: &User<'_>) {
         match &user.events {
             Events::Actions(times) => self.actions(user.id, times),
-            Events::Known { events, message_ids, duplicates } => {
-                self.tally.outcomes[3] += duplicates;
-                self.known(user.id, events, message_ids);
-            }
+            Events::Known { events, message_ids } => self.known(user.id, events, message_ids),
         }
     }
 

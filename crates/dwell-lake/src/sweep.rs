@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use dwell_core::event::{Activity, EventKind};
+use dwell_core::event::{Activity, EventKind, is_late};
+use dwell_core::policy::Standing;
 use dwell_core::time::Timestamp;
 use hashbrown::HashSet;
 
+use crate::question::LateEvents;
 use crate::shuffle::run::Layout;
 use crate::shuffle::users::PartitionUsers;
 use crate::shuffle::wide::{self, WideEvent};
@@ -35,8 +37,6 @@ pub enum Events<'a> {
         events: &'a [WideEvent],
         /// The message ids of all; [`WideEvent::message_id`] says where each one's stands.
         message_ids: &'a [u8],
-        /// How many more there were that had a message id that one of these has.
-        duplicates: u64,
     },
 }
 
@@ -45,7 +45,10 @@ pub trait Visitor: Send {
     /// What can go wrong with what it makes.
     type Error: Send;
 
-    /// Looks at a user. Within a stretch users come in order of their ids.
+    /// Whether it wants users in order of their ids: within a stretch, and stretch by stretch.
+    const IN_ORDER: bool = false;
+
+    /// Looks at a user.
     fn user(&mut self, user: &User<'_>);
 
     /// Says that a stretch of users is through; stretches are numbered from 0 in order of the ids in them.
@@ -110,6 +113,7 @@ struct Room {
     message_ids: Vec<u8>,
     starts: Vec<u32>,
     sorted_times: Vec<i64>,
+    late: Vec<i64>,
     order: Vec<u32>,
     of_user: Vec<WideEvent>,
 }
@@ -125,14 +129,14 @@ impl Room {
         self.sweep_whole(grouped, partition, visitor)
     }
 
-    fn sweep_whole(
+    fn sweep_whole<V: Visitor>(
         &mut self,
         grouped: &Grouped,
         partition: usize,
-        visitor: &mut impl Visitor,
+        visitor: &mut V,
     ) -> Result<(), ShuffleError> {
         let users = &grouped.users[partition];
-        let ranked = in_order_of_ids(users);
+        let ranked = if V::IN_ORDER { in_order_of_ids(users) } else { (0..users.count() as u32).collect() };
         let holds_wide = |run: &crate::shuffle::run::Run| run.layout == Layout::Wide && 0 < run.events(partition);
         if grouped.runs.iter().any(holds_wide) {
             self.sweep_wide(grouped, partition, &ranked, visitor)
@@ -149,7 +153,7 @@ impl Room {
         visitor: &mut impl Visitor,
     ) -> Result<(), ShuffleError> {
         let users = &grouped.users[partition];
-        let Room { from_disk, locals, times, starts, sorted_times, .. } = self;
+        let Room { from_disk, locals, times, starts, sorted_times, late, .. } = self;
         locals.clear();
         times.clear();
         starts.clear();
@@ -175,7 +179,7 @@ impl Room {
             let times = &mut sorted_times[from..to];
             from = to;
             if !times.is_empty() {
-                sort_nearly_sorted(times);
+                sort_nearly_sorted(times, late);
                 visitor.user(&User { id: users.text(*local), events: Events::Actions(times) });
             }
         }
@@ -225,8 +229,8 @@ impl Room {
             if of_user.is_empty() {
                 continue;
             }
-            let duplicates = put_in_order(of_user, message_ids);
-            let events = Events::Known { events: of_user, message_ids, duplicates };
+            put_in_order(of_user, message_ids);
+            let events = Events::Known { events: of_user, message_ids };
             visitor.user(&User { id: users.text(*local), events });
         }
         Ok(())
@@ -260,29 +264,39 @@ fn begin_where_the_one_before_ends(counts: &mut [u32], ranked: &[u32]) {
     }
 }
 
-/// Sorts what is nearly sorted: most users' events came in order, or one of them came a little late.
-fn sort_nearly_sorted(times: &mut [i64]) {
-    let mut moves = 0;
-    for next in 1..times.len() {
+/// Sorts what is nearly sorted: most users' events came in order, and some a little late.
+///
+/// The late ones are taken out, sorted by themselves, and put back where they belong, from the end on.
+fn sort_nearly_sorted(times: &mut [i64], late: &mut Vec<i64>) {
+    late.clear();
+    let (mut in_order, mut latest) = (0, i64::MIN);
+    for next in 0..times.len() {
         let at = times[next];
-        let mut place = next;
-        while 0 < place && at < times[place - 1] {
-            times[place] = times[place - 1];
-            place -= 1;
-            moves += 1;
+        if at < latest {
+            late.push(at);
+        } else {
+            latest = at;
+            times[in_order] = at;
+            in_order += 1;
         }
-        times[place] = at;
-        if 8 * times.len() < moves {
-            times.sort_unstable();
-            return;
+    }
+    late.sort_unstable();
+    let mut place = times.len();
+    while let Some(at) = late.last() {
+        place -= 1;
+        if 0 < in_order && *at < times[in_order - 1] {
+            in_order -= 1;
+            times[place] = times[in_order];
+        } else {
+            times[place] = *at;
+            late.pop();
         }
     }
 }
 
-/// Sorts one user's events by (`happened_at`, `message_id`) and takes out those whose message id came before;
-/// returns how many. Among events that these do not tell apart everything else decides, never the order of arrival.
-fn put_in_order(events: &mut Vec<WideEvent>, message_ids: &[u8]) -> u64 {
-    let message_id = |event: &WideEvent| &message_ids[event.message_id.0..event.message_id.0 + event.message_id.1];
+/// Sorts one user's events by (`happened_at`, `message_id`). Among events that these do not tell apart everything else
+/// decides, never the order of arrival.
+fn put_in_order(events: &mut [WideEvent], message_ids: &[u8]) {
     let rest = |event: &WideEvent| {
         let a = &event.activity;
         (
@@ -299,14 +313,64 @@ fn put_in_order(events: &mut Vec<WideEvent>, message_ids: &[u8]) -> u64 {
         )
     };
     events.sort_by(|one, other| {
-        one.activity
-            .happened_at
-            .cmp(&other.activity.happened_at)
-            .then_with(|| message_id(one).cmp(message_id(other)))
+        let times = one.activity.happened_at.cmp(&other.activity.happened_at);
+        times
+            .then_with(|| one.message_id(message_ids).cmp(other.message_id(message_ids)))
             .then_with(|| rest(one).cmp(&rest(other)))
     });
-    let before = events.len();
+}
+
+/// How many events of a user were left out, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LeftOut {
+    /// They came in later than is allowed.
+    pub late: u64,
+    /// They had the message id of one that happened no later.
+    pub duplicates: u64,
+}
+
+/// Puts the places of the events that count into `places`: those in time, and of each message id the earliest.
+///
+/// Lateness comes first, as at the door of the live engine: a copy that is late cannot stand for one that is not.
+/// Message ids are compared within a user.
+pub fn in_time_and_once(
+    events: &[WideEvent],
+    message_ids: &[u8],
+    standing: &Standing,
+    late: LateEvents,
+    places: &mut Vec<u32>,
+) -> LeftOut {
+    places.clear();
+    let mut left_out = LeftOut::default();
     let mut seen = HashSet::new();
-    events.retain(|event| event.message_id.1 == 0 || seen.insert(message_id(event)));
-    (before - events.len()) as u64
+    for (place, event) in events.iter().enumerate() {
+        let at = event.activity.happened_at;
+        let lateness = standing.rules_at(at).allowed_lateness;
+        if late == LateEvents::LeftOut
+            && event.received_at.is_some_and(|received_at| is_late(at, received_at, lateness))
+        {
+            left_out.late += 1;
+        } else if event.message_id.1 != 0 && !seen.insert(event.message_id(message_ids)) {
+            left_out.duplicates += 1;
+        } else {
+            places.push(place as u32);
+        }
+    }
+    left_out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sort_nearly_sorted;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn whatever_comes_late_finds_its_place(mut times in prop::collection::vec(-20i64..20, 0..60)) {
+            let mut sorted = times.clone();
+            sorted.sort_unstable();
+            sort_nearly_sorted(&mut times, &mut Vec::new());
+            prop_assert_eq!(times, sorted);
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! The command line of Dwell: when people are using an app, when they have left, and when to speak to them.
 
+mod chart;
 mod commands;
 mod human;
 mod input;
+mod page;
 mod policy_file;
 mod progress;
 mod report;
@@ -36,6 +38,8 @@ that cannot be read; 70 a law does not hold, which is an error in Dwell.";
 enum Command {
     /// Turn files of events into sessions
     Sessions(Box<commands::sessions::Sessions>),
+    /// See what every timeout would have done, and which one, if any, the log speaks for
+    Lab(Box<commands::lab::LabArgs>),
     /// Make events of people whose true sessions are known
     Simulate(commands::simulate::Simulate),
     /// Write completions for a shell to standard output
@@ -61,6 +65,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let progress = Progress::when_watched(cli.quiet);
     match &cli.command {
         Command::Sessions(args) => commands::sessions::run(args, &progress),
+        Command::Lab(args) => commands::lab::run(args, &progress),
         Command::Simulate(args) => commands::simulate::run(args, &progress),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "dwell", &mut std::io::stdout());

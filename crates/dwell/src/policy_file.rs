@@ -59,7 +59,6 @@ pub struct Ruling {
 }
 
 #[derive(Deserialize, Debug, Default)]
-#[serde(deny_unknown_fields)]
 struct RawPolicy {
     #[serde(flatten)]
     always: RawVersion,
@@ -175,10 +174,12 @@ impl RawVersion {
         let span_of = |key: &str, text: &Option<String>| {
             text.as_deref().map(|text| parse_span(text).map_err(|error| anyhow!("{place}, {key}: {error}"))).transpose()
         };
-        let mut rules = Rules::default();
-        rules.background_timeout =
-            self.background_timeout.as_deref().map(|text| timeout_of("background_timeout", text)).transpose()?;
-        rules.max_length = span_of("max_length", &self.max_length)?;
+        let background = self.background_timeout.as_deref();
+        let mut rules = Rules {
+            background_timeout: background.map(|text| timeout_of("background_timeout", text)).transpose()?,
+            max_length: span_of("max_length", &self.max_length)?,
+            ..Rules::default()
+        };
         if let Some(patience) = span_of("playing_patience", &self.playing_patience)? {
             rules.playing = Playing::Reaches(patience);
         }

@@ -15,10 +15,10 @@ pub mod nested;
 
 use alloc::vec::Vec;
 
-use crate::event::{Activity, Weight};
+use crate::event::{Activity, EventKind, Weight};
 use crate::policy::{Edge, Standing};
 use crate::presence::{Judge, Presence, Silence};
-use crate::time::{Span, Timeout};
+use crate::time::{Span, Timeout, Timestamp};
 use ledger::GapLedger;
 use lengths::{Grid, Lengths, Missing, Quantiles};
 use milestones::Milestones;
@@ -76,6 +76,25 @@ impl Lab {
                 self.observe(activity, silence.as_ref(), standing);
             }
             presence.observe(activity, standing);
+        }
+        self.end_user();
+    }
+
+    /// Takes all moments of a user of whom nothing but actions is known, in order; as [`Lab::observe_user`] would.
+    pub fn observe_user_of_actions(&mut self, moments: impl IntoIterator<Item = Timestamp>, standing: &Standing) {
+        let mut presence = Presence::default();
+        let is_plain = standing.is_plain();
+        for at in moments {
+            let activity = Activity::new(at, EventKind::Action);
+            if is_plain {
+                let silence = presence.silence_between_actions(at);
+                self.observe(&activity, silence.as_ref(), standing);
+                presence.act(at);
+            } else {
+                let silence = presence.silence_before(at, standing);
+                self.observe(&activity, silence.as_ref(), standing);
+                presence.observe(&activity, standing);
+            }
         }
         self.end_user();
     }

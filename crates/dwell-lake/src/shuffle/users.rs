@@ -81,7 +81,7 @@ impl Ranges {
 pub struct PartitionUsers {
     table: HashTable<Slot>,
     ends: Vec<u64>,
-    texts: Vec<u8>,
+    texts: String,
 }
 
 /// A user is known by 128 bits of a hash that is seeded anew in every run: that two of a billion users share them
@@ -103,8 +103,7 @@ impl PartitionUsers {
     pub fn text(&self, local: u32) -> &str {
         let local = local as usize;
         let start = if local == 0 { 0 } else { self.ends[local - 1] as usize };
-        // Ids come from string columns and lie in whole pieces.
-        std::str::from_utf8(&self.texts[start..self.ends[local] as usize]).unwrap_or_default()
+        self.texts.get(start..self.ends[local] as usize).unwrap_or_default()
     }
 
     #[inline]
@@ -122,7 +121,7 @@ impl PartitionUsers {
 
     /// Adds a user who is known to be new.
     pub fn append(&mut self, text: &str) -> u32 {
-        self.texts.extend_from_slice(text.as_bytes());
+        self.texts.push_str(text);
         self.ends.push(self.texts.len() as u64);
         self.ends.len() as u32 - 1
     }

@@ -22,6 +22,15 @@ pub struct WideEvent {
     pub message_id: (usize, usize),
 }
 
+impl WideEvent {
+    /// Returns the message id; empty when it has none.
+    #[must_use]
+    #[inline]
+    pub fn message_id<'a>(&self, message_ids: &'a [u8]) -> &'a [u8] {
+        &message_ids[self.message_id.0..self.message_id.0 + self.message_id.1]
+    }
+}
+
 impl From<&WideEvent> for Detail {
     fn from(event: &WideEvent) -> Self {
         Detail {

@@ -86,10 +86,11 @@ fn word_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-fn plain_fields() -> Vec<Field> {
+/// With the times at which it was sent and received beside it, the time is known to be the device's own.
+fn first_fields(with_more: bool) -> Vec<Field> {
     vec![
         Field::new("user_id", DataType::Utf8, false),
-        Field::new("timestamp", time_type(), false),
+        Field::new(if with_more { "original_timestamp" } else { "timestamp" }, time_type(), false),
         Field::new("event", word_type(), false),
     ]
 }
@@ -147,7 +148,9 @@ impl<G> ParquetRows<G> {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_dictionary_page_size_limit(16 << 20)
             .set_created_by(concat!("dwell ", env!("CARGO_PKG_VERSION")).to_owned());
-        for column in ["timestamp", "sent_at", "received_at", "started_at", "ended_at", "message_id"] {
+        for column in
+            ["timestamp", "original_timestamp", "sent_at", "received_at", "started_at", "ended_at", "message_id"]
+        {
             properties = properties.set_column_dictionary_enabled(column.into(), false);
         }
         let writer = ArrowWriter::try_new(out, gather.schema(), Some(properties.build()))
@@ -219,7 +222,7 @@ impl EventColumns {
 
 impl<'a> Gather<EventRow<'a>> for EventColumns {
     fn schema(&self) -> SchemaRef {
-        let mut fields = plain_fields();
+        let mut fields = first_fields(self.with_more);
         if self.with_more {
             fields.extend(more_fields());
         }
@@ -363,7 +366,7 @@ impl<'a> RowWriter<EventRow<'a>> for TextRows {
         };
         debug_assert!(done.is_ok());
         let more = if row.more.is_some() { more_fields() } else { Vec::new() };
-        self.write(&plain_fields(), &more)
+        self.write(&first_fields(row.more.is_some()), &more)
     }
 
     fn finish(self: Box<Self>) -> Result<(), WriteError> {

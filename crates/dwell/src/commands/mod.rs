@@ -1,4 +1,5 @@
 //! One file for each command.
 
+pub mod lab;
 pub mod sessions;
 pub mod simulate;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use dwell_core::event::Weight;
+use dwell_core::event::EventKind;
 use dwell_core::time::Timestamp;
 use dwell_lake::write::events::{
     EventColumns, EventRow, EventText, More, ParquetRows, RowWriter, TextRows, VisitColumns, VisitRow,
@@ -70,7 +70,7 @@ pub struct Simulate {
     /// Share of devices whose clock is wrong
     #[arg(long, default_value = "0%", value_parser = parse_share, value_name = "SHARE")]
     pub skewed_clocks: f64,
-    /// Only user, time and name, and only events that start a session: for tools that know nothing else
+    /// Only user, time and name, and only what was opened, shown or done: for tools that know nothing else
     #[arg(long)]
     pub plain: bool,
     /// Ids that people can say, like ada-000007, in place of 36 characters
@@ -149,7 +149,7 @@ fn write(recipe: &Recipe, args: &Simulate, progress: &Progress) -> anyhow::Resul
     let user = |index| if args.short_ids { short_id(index) } else { IdText::of(user_id(args.seed, index)).to_string() };
     while simulation.fill(&mut events, &mut visits) {
         for event in &events {
-            if args.plain && event.kind.weight() != Weight::Starts {
+            if args.plain && event.kind.alike() != EventKind::Action {
                 continue;
             }
             take(events_out.as_mut(), event, &user(event.user), args)?;

@@ -1,0 +1,76 @@
+//! The fast way through a log of nothing but actions says what the general way says.
+
+use dwell_core::event::{Activity, EventKind};
+use dwell_core::lab::Lab;
+use dwell_core::lab::lengths::Grid;
+use dwell_core::policy::{Edge, Policy, Rules, Standing, Version};
+use dwell_core::session::Sessionizer;
+use dwell_core::time::{Span, Timeout, Timestamp, Zone};
+use proptest::prelude::*;
+
+fn standing(kind: u8) -> Standing {
+    let mut rules = Rules::default();
+    match kind {
+        1 => rules.max_length = Some(Span::from_secs(70)),
+        2 => rules.midnight = Some(Zone::default()),
+        3 => rules.edge = Edge::Continues,
+        4 => rules.shortest = Span::from_secs(45),
+        5 => rules.idle_after = Span::from_secs(7),
+        6 => rules.background_timeout = Timeout::from_secs(2).ok(),
+        _ => {}
+    }
+    let version = Version { timeout: Timeout::from_secs(30).ok(), rules, ..Version::default() };
+    let later = Version { timeout: Timeout::from_secs(10).ok(), effective_from: at(200_000_000), ..version.clone() };
+    let policy = if kind == 7 { Policy::from_versions(vec![version, later]) } else { Policy::always(version) };
+    policy.standing_of("ada", &[], &[])
+}
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_micros(86_400_000_000 - 100_000_000 + micros)
+}
+
+/// Moments whose gaps lie on and around the timeout, and around midnight.
+fn moments() -> impl Strategy<Value = Vec<Timestamp>> {
+    let gap = prop_oneof![Just(0), Just(29_999_999), Just(30_000_000), Just(30_000_001), 0i64..50_000_000];
+    prop::collection::vec(gap, 0..30).prop_map(|gaps| {
+        gaps.iter()
+            .scan(0, |now, gap| {
+                *now += gap;
+                Some(at(*now))
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn actions_are_sessionized_alike(moments in moments(), kind in 0u8..8, played_before in any::<bool>()) {
+        let standing = standing(kind);
+        let mut slow = Sessionizer::new(&standing);
+        if played_before {
+            let signal = Activity { remaining: Some(Span::from_secs(100)), ..Activity::new(at(0), EventKind::PlayingStarted) };
+            slow.observe(&signal);
+            slow.observe(&Activity::new(at(0), EventKind::Backgrounded));
+        }
+        let mut fast = slow.clone();
+        let action = |at: &Timestamp| Activity::new(*at, EventKind::Action);
+        let one_by_one: Vec<_> = moments.iter().filter_map(|at| slow.observe(&action(at)).ended).collect();
+        let mut at_once = Vec::new();
+        fast.observe_actions(moments.iter().copied(), |closed| at_once.push(closed));
+        prop_assert_eq!(one_by_one, at_once);
+        prop_assert_eq!(slow.open(), fast.open());
+        prop_assert_eq!(slow.deadline(), fast.deadline());
+    }
+
+    #[test]
+    fn actions_go_into_the_lab_alike(moments in moments(), kind in 0u8..8) {
+        let standing = standing(kind);
+        let actions: Vec<_> = moments.iter().map(|at| Activity::new(*at, EventKind::Action)).collect();
+        let (mut slow, mut fast) = (Lab::new(Grid::standard(), &[1, 2, 3]), Lab::new(Grid::standard(), &[1, 2, 3]));
+        slow.observe_user(&actions, &standing);
+        fast.observe_user_of_actions(moments, &standing);
+        prop_assert_eq!(slow.ledger(), fast.ledger());
+        prop_assert_eq!(slow.grid(), fast.grid());
+        prop_assert_eq!(slow.milestones(), fast.milestones());
+    }
+}

@@ -1,0 +1,6 @@
+//! The chart.
+use crate::report::Report;
+/// Draws.
+pub fn chart(_: &Report, _: usize) -> String {
+    String::new()
+}
