@@ -434,18 +434,51 @@ fn what_no_quantile_needs_is_not_kept() {
     assert_eq!(lengths.kept(), 0);
 }
 
+/// Says which of these lengths are kept after four of `length` and a choice.
+fn kept_around<const N: usize>(length: i64, others: [i64; N]) -> [bool; N] {
+    others.map(|micros| {
+        let mut lengths = Lengths::with_room(Grid::new(&[timeout(1)]), 4);
+        add(&mut lengths, length, 4);
+        add(&mut lengths, micros, 1);
+        lengths.kept() == 5
+    })
+}
+
 #[test]
 fn the_next_bucket_to_either_side_of_a_quantile_is_kept_too() {
     // From 2^23 us to 2^24 us there are 64 buckets; ten seconds lie in the thirteenth.
     let edge = |bucket: i64| (1 << 23) + (bucket << 17);
-    let kept = |micros| {
-        let mut lengths = Lengths::with_room(Grid::new(&[timeout(1)]), 4);
-        add(&mut lengths, 10_000_000, 4);
-        add(&mut lengths, micros, 1);
-        lengths.kept() - 4
+    let others = [edge(11) - 1, edge(11), edge(12) - 1, edge(12), edge(13) - 1, edge(13), edge(14) - 1, edge(14)];
+    assert_eq!(kept_around(10_000_000, others), [false, true, true, true, true, true, true, false]);
+}
+
+#[test]
+fn short_lengths_have_buckets_of_about_a_millisecond() {
+    // Up to 2^16 us and from there to 2^17 us there are 64 buckets each, 1024 us wide.
+    assert_eq!(kept_around(5000, [3071, 3072, 4096, 5119, 6143, 6144]), [false, true, true, true, true, false]);
+    let last = 1 << 16;
+    assert_eq!(
+        kept_around(last - 4, [last - 2049, last - 2048, last, last + 1023, last + 1024]),
+        [false, true, true, true, false]
+    );
+}
+
+#[test]
+fn what_is_kept_for_one_timeout_is_not_for_another() {
+    let mut lengths = Lengths::with_room(Grid::new(&[timeout(1), timeout(2)]), 4);
+    let mut add = |micros, above, up_to| {
+        lengths.add(us(micros), 2, above, up_to);
+        lengths.kept()
     };
-    let either_side = [edge(11) - 1, edge(11), edge(12) - 1, edge(12), edge(13) - 1, edge(13), edge(14) - 1, edge(14)];
-    assert_eq!(either_side.map(kept), [0, 1, 1, 1, 1, 1, 1, 0]);
+    // Under a second sessions last a second, under two they last ten.
+    assert_eq!(
+        [add(1_000_000, 0, 1), add(1_000_000, 0, 1), add(10_000_000, 1, 2), add(10_000_000, 1, 2)],
+        [1, 2, 3, 4]
+    );
+    assert_eq!([add(1_000_000, 1, 2), add(10_000_000, 0, 1)], [4, 4]);
+    assert_eq!([add(1_000_000, 0, 1), add(10_000_000, 1, 2), add(10_000_000, 0, 2)], [5, 6, 7]);
+    // Under a second two of five last ten; one of these is kept, for the other timeout's sake, and is not taken for both.
+    assert_eq!(lengths.quantiles(), Err(Missing { quantiles: 3 }));
 }
 
 #[test]

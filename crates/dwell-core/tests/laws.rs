@@ -437,6 +437,16 @@ fn the_lab_says_what_a_replay_says_under_every_timeout() {
 }
 
 #[test]
+fn on_a_grid_as_large_as_it_may_be_the_lab_says_what_a_replay_says() {
+    let drawn = (vec(vec(any::<EventBytes>(), 0..14), 1..6), vec(any::<VersionBytes>(), 0..2));
+    stories::law(128, drawn, |(users, versions)| {
+        let versions: Vec<Version> = versions.into_iter().map(version).map(for_the_lab).collect();
+        let users: Vec<Vec<Named>> = users.iter().map(|bytes| story(bytes)).collect();
+        grid_is_replayed(&observed(Lab::new(Grid::standard(), &[]), &users, &versions), &users, &versions);
+    });
+}
+
+#[test]
 fn two_labs_of_different_users_are_one_lab() {
     let drawn = (vec(vec(any::<EventBytes>(), 0..14), 0..6), vec(any::<VersionBytes>(), 0..3), any::<u8>());
     stories::law(64, drawn, |(users, versions, cut)| {
