@@ -48,10 +48,7 @@ impl Milestones {
         let (always, gaps) = (self.always, &mut self.gaps);
         let mut longest = gaps.as_mut_slice();
         for (number, reach) in self.numbers.iter().zip(&mut self.reach).rev() {
-            let Some(missing) = number.checked_sub(always).filter(|_| 0 < always) else {
-                reach[ALL] += u32::from(0 < always);
-                continue;
-            };
+            let missing = number.saturating_sub(always);
             if missing == 0 {
                 reach[ALL] += 1;
             } else if missing as usize <= longest.len() {
