@@ -9,6 +9,7 @@ use dwell_core::lab::Lab;
 use dwell_core::lab::ledger::{CurvePoint, GapLedger};
 use dwell_core::lab::lengths::{Grid, LARGEST_GRID, Lengths, Missing, Quantiles};
 use dwell_core::lab::milestones::Milestones;
+use dwell_core::lab::nested::{Found, Nest, Stretch};
 use dwell_core::law::{self, Law};
 use dwell_core::policy::{Decided, Policy, Source, Version};
 use dwell_core::presence::{Ground, Presence};
@@ -527,4 +528,35 @@ fn the_longest_of_all_lengths_has_a_bucket_and_no_neighbour() {
     lengths.add(Span::MAX, 2, 0, 86_400);
     let all = Quantiles { median: Span::MAX, p75: Span::MAX, p90: Span::MAX, p99: Span::MAX };
     assert_eq!((lengths.kept(), lengths.quantiles()), (1, Ok(vec![all])));
+}
+
+/// Returns the sessions of a user as (first timeout but one, last timeout, activities): their activities, each with
+/// the seconds of silence before it and whether it starts.
+fn nested(activities: &[(u32, bool)]) -> Vec<(u32, u32, u32)> {
+    let (mut nest, mut sessions, mut now) = (Nest::default(), Vec::new(), 0);
+    let mut found = |found| {
+        if let Found::Session { stretch, above, up_to } = found {
+            sessions.push((above, up_to, stretch.count()));
+        }
+    };
+    for (place, (seconds, starts)) in activities.iter().enumerate() {
+        now += i64::from(*seconds) * 1_000_000;
+        let stretch = if *starts { Stretch::starting(at(now)) } else { Stretch::extending(at(now)) };
+        if place == 0 { nest.begin(stretch) } else { nest.follow(stretch, *seconds, &mut found) }
+    }
+    nest.end(&mut found);
+    sessions.sort_unstable();
+    sessions
+}
+
+#[test]
+fn between_equal_silences_there_is_no_timeout() {
+    let sessions = nested(&[(0, true), (5, true), (5, true)]);
+    assert_eq!(sessions, [(0, 5, 1), (0, 5, 1), (0, 5, 1), (5, 86_400, 3)]);
+}
+
+#[test]
+fn orphans_that_find_a_session_are_all_counted() {
+    let sessions = nested(&[(0, true), (10, false), (3, false), (3, true), (2, false)]);
+    assert_eq!(sessions, [(0, 2, 1), (0, 10, 1), (2, 10, 2), (10, 86_400, 5)]);
 }
