@@ -64,6 +64,8 @@ pub struct Loaded {
     pub grouped: Grouped,
     /// Rows read, and what became of them.
     pub tally: Tally,
+    /// Bytes of events that lie in memory.
+    pub in_memory: u64,
     /// Bytes of events that lie in temporary files, for lack of memory.
     pub spilled: u64,
 }
@@ -131,8 +133,8 @@ impl Inputs {
         });
         let mut tally = Tally::default();
         tallies?.into_iter().for_each(|one| tally.add(one));
-        let spilled = shuffle.spilled();
-        Ok(Loaded { grouped: shuffle.group(), tally, spilled })
+        let (in_memory, spilled) = (shuffle.in_memory(), shuffle.spilled());
+        Ok(Loaded { grouped: shuffle.group(), tally, in_memory, spilled })
     }
 
     fn parts(&self) -> Vec<Part> {

@@ -118,6 +118,15 @@ pub struct Lengths {
     room: usize,
 }
 
+/// How far around a quantile is looked.
+#[derive(Clone, Copy, Debug)]
+enum Margin {
+    /// All sessions are known.
+    None,
+    /// Those that are known are a sample of all.
+    OfASample,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     length: Span,
@@ -151,7 +160,7 @@ impl Lengths {
     #[must_use]
     pub fn again(&self) -> Lengths {
         let mut again = Lengths::new(self.grid.clone());
-        again.wanted = self.targets(0);
+        again.wanted = self.targets(Margin::None);
         again.choose_at = usize::MAX;
         again
     }
@@ -224,7 +233,8 @@ impl Lengths {
         let mut all = Vec::new();
         for (place, counts) in counts.iter().enumerate() {
             let mut asked = ASKED.map(|thousandths| {
-                let Some((bucket, rank)) = find(counts, thousandths) else { return Some(Span::ZERO) };
+                let rank = rank_of(counts.iter().sum(), thousandths);
+                let Some((bucket, rank)) = find(counts, rank) else { return Some(Span::ZERO) };
                 self.exact(place, bucket, rank, &by_bucket[bucket])
             });
             missing += asked.iter().filter(|found| found.is_none()).count();
@@ -262,7 +272,7 @@ impl Lengths {
     /// Keeps from now on only what lies where a quantile will probably lie, judged by what has been seen.
     #[cold]
     fn choose(&mut self) {
-        let targets = self.targets(1);
+        let targets = self.targets(Margin::OfASample);
         for (wanted, target) in self.wanted.iter_mut().zip(&targets) {
             *wanted &= target;
         }
@@ -271,17 +281,21 @@ impl Lengths {
         self.choose_at = self.room.max(2 * self.kept.len());
     }
 
-    /// Returns, by bucket, the places in the grid for which a quantile lies there or within `margin` of it: so many
-    /// buckets, and so many hundredths of all sessions, to either side.
-    fn targets(&self, margin: usize) -> Vec<u64> {
+    /// Returns, by bucket, the places in the grid for which a quantile lies there or, when all sessions are in, may.
+    fn targets(&self, margin: Margin) -> Vec<u64> {
         let mut targets = alloc::vec![0; BUCKETS];
         for (place, counts) in self.counts().iter().enumerate() {
+            let all: u64 = counts.iter().sum();
             for thousandths in ASKED {
-                let shift = 10 * margin as u64;
-                let Some((low, _)) = find(counts, thousandths.saturating_sub(shift)) else { continue };
-                let Some((high, _)) = find(counts, (thousandths + shift).min(1000)) else { continue };
-                let last = (high + margin).min(BUCKETS - 1);
-                for target in &mut targets[low.saturating_sub(margin)..=last] {
+                let rank = rank_of(all, thousandths);
+                let margin = match margin {
+                    Margin::None => 0,
+                    // Four standard errors of a rank, for users of whom each brings ten sessions alike.
+                    Margin::OfASample => 4 * (10 * all * thousandths * (1000 - thousandths) / 1_000_000).isqrt() + 1,
+                };
+                let Some((low, _)) = find(counts, rank.saturating_sub(margin)) else { continue };
+                let Some((high, _)) = find(counts, (rank + margin).min(all.saturating_sub(1))) else { continue };
+                for target in &mut targets[low..=high] {
                     *target |= 1 << place;
                 }
             }
@@ -339,10 +353,13 @@ const fn bucket_of(length: Span) -> usize {
     (octave - FIRST_OCTAVE + 1) as usize * SUBDIVISIONS + within
 }
 
-/// Finds the bucket in which the value lies that a share of all do not pass, and its rank there, counted from 0.
-fn find(counts: &[u64], thousandths: u64) -> Option<(usize, u64)> {
-    let all: u64 = counts.iter().sum();
-    let mut rank = u64::try_from((u128::from(all) * u128::from(thousandths)).div_ceil(1000)).unwrap_or(all).max(1) - 1;
+/// Returns the rank, counted from 0, of the smallest value that a share of all do not pass (nearest rank).
+fn rank_of(all: u64, thousandths: u64) -> u64 {
+    u64::try_from((u128::from(all) * u128::from(thousandths)).div_ceil(1000)).unwrap_or(all).max(1) - 1
+}
+
+/// Finds the bucket that holds the value of this rank, and its rank there; `None` when there are not so many.
+fn find(counts: &[u64], mut rank: u64) -> Option<(usize, u64)> {
     for (bucket, count) in counts.iter().enumerate() {
         if rank < *count {
             return Some((bucket, rank));

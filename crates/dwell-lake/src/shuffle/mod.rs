@@ -87,6 +87,11 @@ impl Shuffle {
         (first <= last).then_some((first, last))
     }
 
+    /// Returns how many bytes of events lie in memory.
+    pub fn in_memory(&self) -> u64 {
+        self.memory_used.load(Ordering::Relaxed)
+    }
+
     /// Returns how many bytes of events lie in temporary files.
     pub fn spilled(&self) -> u64 {
         self.spill.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |file| file.length())

@@ -84,12 +84,12 @@ pub struct PartitionUsers {
     texts: String,
 }
 
-/// A user is known by 128 bits of a hash that is seeded anew in every run: that two of a billion users share them
-/// has a chance of one in 10^20, and comparing the ids themselves would cost a wait for memory on every look.
+/// A user is known by 96 bits of a hash that is seeded anew in every run: that any two of a billion users share them
+/// has a chance of one in 10^11, and comparing the ids themselves would cost a wait for memory on every look.
 #[derive(Debug)]
 struct Slot {
     low: u64,
-    high: u64,
+    high: u32,
     local: u32,
 }
 
@@ -108,7 +108,7 @@ impl PartitionUsers {
 
     #[inline]
     fn number(&mut self, hash: u128, text: &str) -> u32 {
-        let (low, high) = (hash as u64, (hash >> 64) as u64);
+        let (low, high) = (hash as u64, (hash >> 64) as u32);
         let same = |slot: &Slot| slot.high == high && slot.low == low;
         match self.table.entry(low, same, |slot| slot.low) {
             Entry::Occupied(found) => found.get().local,

@@ -301,7 +301,8 @@ impl Summary<'_> {
                 "recall": tally.truth.recall(),
                 "f1": f1,
             })),
-            "spilled_bytes": self.loaded.spilled,
+            "bytes_in_memory": self.loaded.in_memory,
+            "bytes_spilled": self.loaded.spilled,
         })
     }
 }
