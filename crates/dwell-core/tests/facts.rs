@@ -426,7 +426,7 @@ fn around_a_second() -> Lengths {
 #[test]
 fn what_no_quantile_needs_is_not_kept() {
     let mut lengths = around_a_second();
-    add(&mut lengths, 10_000_000, 100);
+    add(&mut lengths, 10_000_000, 100_000);
     assert_eq!(lengths.kept(), 4);
     add(&mut lengths, 1_000_004, 3);
     assert_eq!(lengths.kept(), 7);
@@ -446,22 +446,20 @@ fn kept_around<const N: usize>(length: i64, others: [i64; N]) -> [bool; N] {
 }
 
 #[test]
-fn the_next_bucket_to_either_side_of_a_quantile_is_kept_too() {
-    // From 2^23 us to 2^24 us there are 64 buckets; ten seconds lie in the thirteenth.
+fn a_bucket_is_a_sixty_fourth_of_an_octave() {
+    // Ten seconds lie in the thirteenth from 2^23 us on.
     let edge = |bucket: i64| (1 << 23) + (bucket << 17);
-    let others = [edge(11) - 1, edge(11), edge(12) - 1, edge(12), edge(13) - 1, edge(13), edge(14) - 1, edge(14)];
-    assert_eq!(kept_around(10_000_000, others), [false, true, true, true, true, true, true, false]);
+    let others = [edge(11), edge(12) - 1, edge(12), edge(13) - 1, edge(13), edge(14) - 1];
+    assert_eq!(kept_around(10_000_000, others), [false, false, true, true, false, false]);
 }
 
 #[test]
 fn short_lengths_have_buckets_of_about_a_millisecond() {
     // Up to 2^16 us and from there to 2^17 us there are 64 buckets each, 1024 us wide.
-    assert_eq!(kept_around(5000, [3071, 3072, 4096, 5119, 6143, 6144]), [false, true, true, true, true, false]);
-    let last = 1 << 16;
-    assert_eq!(
-        kept_around(last - 4, [last - 2049, last - 2048, last, last + 1023, last + 1024]),
-        [false, true, true, true, false]
-    );
+    assert_eq!(kept_around(5000, [3072, 4095, 4096, 5119, 5120, 6143]), [false, false, true, true, false, false]);
+    let first = 1 << 16;
+    assert_eq!(kept_around(first - 4, [first - 1025, first - 1024, first - 1, first]), [false, true, true, false]);
+    assert_eq!(kept_around(first, [first - 1, first, first + 1023, first + 1024]), [false, true, true, false]);
 }
 
 #[test]
@@ -503,23 +501,26 @@ fn what_one_lab_let_go_another_cannot_make_up_for() {
 
 #[test]
 fn labs_merged_keep_no_more_than_they_have_room_for() {
-    let with_room = || Lengths::with_room(Grid::new(&[timeout(1)]), 150);
-    // Each length is an eighth longer than the one before: no two in one bucket or in neighbours.
+    // A hundred and fifty lengths, each an eighth longer than the one before, so that no two lie in one bucket, and of
+    // each a thousand.
     let longer = |count: i32| us((100_000.0 * 1.125_f64.powi(count)) as i64);
+    let add = |lengths: &mut Lengths, counts: &mut dyn Iterator<Item = i32>| {
+        counts.for_each(|count| (0..1000).for_each(|_| lengths.add(longer(count), 2, 0, 86_400)));
+    };
+    let with_room = || Lengths::with_room(Grid::new(&[timeout(1)]), 150_000);
     let (mut some, mut others) = (with_room(), with_room());
-    (0..70).for_each(|count| some.add(longer(2 * count), 2, 0, 86_400));
-    (70..80).for_each(|count| some.add(longer(70 + count), 2, 0, 86_400));
-    (0..70).for_each(|count| others.add(longer(2 * count + 1), 2, 0, 86_400));
-    assert_eq!((some.kept(), others.kept()), (80, 70));
+    add(&mut some, &mut (0..150).filter(|count| count % 3 == 0));
+    add(&mut others, &mut (0..150).filter(|count| count % 3 != 0));
+    assert_eq!((some.kept(), others.kept()), (50_000, 100_000));
     some.merge(others);
-    // One hundredth to either side: from the 74th to the 77th, the 111th to the 114th, and so on.
-    assert_eq!(some.kept(), 16);
-    let rank = |rank: i32| longer(rank - 1);
-    let found = Quantiles { median: rank(75), p75: rank(113), p90: rank(135), p99: rank(149) };
+    // So many ranks to either side: 2449, 2121, 1469 and 485. That is from the 72nd length to the 77th, counted from 0,
+    // from the 110th to the 114th, from the 133rd to the 136th, and the 148th.
+    assert_eq!(some.kept(), 16_000);
+    let found = Quantiles { median: longer(74), p75: longer(112), p90: longer(134), p99: longer(148) };
     assert_eq!(some.quantiles(), Ok(vec![found]));
     let mut again = some.again();
-    (0..150).for_each(|count| again.add(longer(count), 2, 0, 86_400));
-    assert_eq!((again.kept(), again.quantiles()), (4, Ok(vec![found])));
+    add(&mut again, &mut (0..150));
+    assert_eq!((again.kept(), again.quantiles()), (4000, Ok(vec![found])));
 }
 
 #[test]
@@ -558,5 +559,5 @@ fn between_equal_silences_there_is_no_timeout() {
 #[test]
 fn orphans_that_find_a_session_are_all_counted() {
     let sessions = nested(&[(0, true), (10, false), (3, false), (3, true), (2, false)]);
-    assert_eq!(sessions, [(0, 2, 1), (0, 10, 1), (2, 10, 2), (10, 86_400, 5)]);
+    assert_eq!(sessions, [(0, 2, 1), (0, 10, 1), (2, 3, 2), (3, 10, 2), (10, 86_400, 5)]);
 }
