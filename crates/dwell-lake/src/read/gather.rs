@@ -417,12 +417,7 @@ impl Keys {
             return *known;
         }
         let name = if frame.names_wanted { frame.names.key(text) } else { 0 };
-        let mut meaning = frame.words.meaning(text);
-        if !frame.names_wanted {
-            // Where nobody will ask what it was called, it need not be told from what does the same.
-            meaning.kind = meaning.kind.alike();
-        }
-        let known = (meaning, name);
+        let known = (frame.words.meaning(text), name);
         if self.events.len() < MOST_REMEMBERED {
             self.events.insert(text.as_bytes().into(), known);
         }

@@ -420,3 +420,48 @@ fn kept(
     }
     Some(EventBatch { users, happened_at, details })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::Options;
+
+    fn words(keys: Vec<i32>, texts: &[&str]) -> Values {
+        Values::Words { keys: Int32Array::from(keys), texts: Arc::new(StringArray::from_iter_values(texts)) }
+    }
+
+    fn column(roles: Vec<Role>) -> ReadColumn {
+        ReadColumn { root: 0, leaf: 0, roles, is_text: true }
+    }
+
+    #[test]
+    fn a_list_of_texts_that_changes_between_batches_is_noticed() {
+        let frame =
+            Frame::new("log".into(), Default::default(), Default::default(), &Options::default(), Arc::default());
+        let mut swift = Swift::new(Arc::new(frame));
+        let columns = [column(vec![Role::User]), column(vec![Role::Time]), column(vec![Role::Event])];
+        let mut read = |user: &str, event: &str| {
+            let times = Values::Moments(Int64Array::from(vec![1, 2]), TimeUnit::Micros);
+            let values = vec![words(vec![0, 0], &[user]), times, words(vec![0, 0], &[event])];
+            let mut refusals = Refusals::new();
+            let batch = swift.batch(&columns, values, 2, &mut refusals).unwrap();
+            (batch.map(|batch| batch.details.map(|details| details.rows[1].kind)), refusals.len())
+        };
+        assert_eq!(read("ada", "closed"), (Some(Some(EventKind::Closed)), 0));
+        assert_eq!(read("bob", "opened"), (Some(Some(EventKind::Opened)), 0));
+        assert_eq!(read("", "opened"), (None, 2), "the flaws of a new list are looked for anew");
+    }
+
+    #[test]
+    fn a_key_outside_its_list_is_broken() {
+        let frame =
+            Frame::new("log".into(), Default::default(), Default::default(), &Options::default(), Arc::default());
+        let mut swift = Swift::new(Arc::new(frame));
+        let columns = [column(vec![Role::User]), column(vec![Role::Time])];
+        for key in [1, -1] {
+            let times = Values::Moments(Int64Array::from(vec![1]), TimeUnit::Micros);
+            let values = vec![words(vec![key], &["ada"]), times];
+            assert!(swift.batch(&columns, values, 1, &mut Refusals::new()).is_err());
+        }
+    }
+}

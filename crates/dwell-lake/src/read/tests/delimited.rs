@@ -200,6 +200,37 @@ fn a_quote_left_open_longer_than_the_limit_costs_one_row() {
 }
 
 #[test]
+fn a_row_of_several_lines_counts_as_one_for_the_limit() {
+    let log = "user,ts\n\"a\nb\",1704448800\n";
+    let row = "\"a\nb\",1704448800".len();
+    let read = |line_limit| told(log, &Options { line_limit, ..options() });
+    assert_eq!(read(row).events[0].user, "a\nb");
+    let too_long = read(row - 1);
+    let words: Vec<_> = too_long.rejections.iter().map(|rejection| rejection.reason.word()).collect();
+    assert_eq!(too_long.events.len(), 1, "the second half is a row of its own");
+    assert_eq!(words, ["unclosed_quote"]);
+}
+
+#[test]
+fn what_plays_goes_on_for_its_length_less_its_position() {
+    let log = "user,ts,event,position,total_length,livestream\n\
+        ada,1704448800,playing_started,10,100.5,\n\
+        ada,1704448801,playing_progress,100,100,false\n\
+        ada,1704448802,playing_progress,100.000001,100,\n\
+        ada,1704448803,playing_progress,,100,\n\
+        ada,1704448804,playing_progress,10,100,true\n\
+        ada,1704448805,playing_stopped,10,100,\n\
+        ada,1704448806,playing_started,-1,100,\n\
+        ada,1704448807,playing_started,NaN,100,\n";
+    let told = told(log, &options());
+    let micros = |event: &super::Event| event.detail.unwrap().remaining.map(dwell_core::time::Span::as_micros);
+    let remaining: Vec<_> = told.events.iter().map(micros).collect();
+    assert_eq!(remaining, [Some(90_500_000), Some(0), None, None, None, None]);
+    assert!(told.rejections.iter().all(|rejection| rejection.reason.word() == "not_a_number"));
+    assert_eq!(told.rejections.len(), 2);
+}
+
+#[test]
 fn a_header_alone_is_a_file_without_events() {
     check(
         "user,ts\n",
@@ -336,6 +367,14 @@ fn of_two_columns_for_one_role_the_better_is_taken_and_said() {
         ada 2024-01-05T10:00:00Z
     "#]],
     );
+}
+
+#[test]
+fn a_user_column_that_is_named_has_no_stand_in() {
+    let log = "userId,anonymous_id,ts\n,x,1704448800\n";
+    assert_eq!(told(log, &options()).events[0].user, "x");
+    let named = flagged(|flags| flags.user = Some("userId".into()));
+    assert_eq!(told(log, &named).rejections[0].reason.word(), "missing_user");
 }
 
 #[test]

@@ -200,6 +200,17 @@ fn deep_objects_are_no_trouble() {
 }
 
 #[test]
+fn the_better_of_two_names_wins_wherever_it_stands() {
+    for line in [
+        r#"{"type":"track","messageId":"m","userId":"ada","timestamp":1704448800,"event":"closed","name":"x"}"#,
+        r#"{"type":"track","messageId":"m","userId":"ada","timestamp":1704448800,"name":"x","event":"closed"}"#,
+    ] {
+        let told = told(line, &options());
+        assert_eq!(told.events[0].detail.unwrap().kind, dwell_core::event::EventKind::Closed, "{line}");
+    }
+}
+
+#[test]
 fn one_list_of_objects_is_told_apart() {
     check(
         r#"[{"user":"ada","ts":1}]"#,

@@ -223,6 +223,33 @@ fn bad_rows_are_told_with_their_number() {
 }
 
 #[test]
+fn rows_are_numbered_through_batches_and_row_groups() {
+    let users: Vec<String> = (1..=20).map(|row| if row % 3 == 0 { String::new() } else { format!("u{row}") }).collect();
+    let users: Vec<&str> = users.iter().map(String::as_str).collect();
+    let properties = properties().set_max_row_group_row_count(Some(7)).build();
+    let bytes = written(vec![("user", texts(&users)), ("ts", micros(&[AT; 20]))], properties);
+    for batch_rows in [1, 2, 3, 100] {
+        let told = told(bytes.clone(), &Options { batch_rows, ..options() });
+        let lines: Vec<u64> = told.rejections.iter().map(|rejection| rejection.line).collect();
+        assert_eq!(lines, [3, 6, 9, 12, 15, 18]);
+    }
+}
+
+#[test]
+fn a_missing_time_among_sound_ones_is_refused() {
+    let times: Vec<ArrayRef> = vec![
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(AT), None, Some(AT)])),
+        Arc::new(Int64Array::from(vec![Some(AT), None, Some(AT)])),
+        Arc::new(Float64Array::from(vec![Some(1.7e9), Some(f64::NAN), Some(1.7e9)])),
+    ];
+    for times in times {
+        let told = told(file(vec![("user", texts(&["ada"; 3])), ("ts", times)]), &options());
+        assert_eq!((told.events.len(), told.rejections.len()), (2, 1));
+        assert_eq!((told.rejections[0].line, told.rejections[0].reason.word()), (2, "missing_time"));
+    }
+}
+
+#[test]
 fn details_are_read_column_by_column() {
     let bytes = file(vec![
         ("user", texts(&["ada", "bob", "ada"])),
