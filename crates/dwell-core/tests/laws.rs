@@ -149,6 +149,30 @@ fn a_user_with_whom_nothing_is_shared_changes_nothing() {
     });
 }
 
+#[test]
+fn actions_in_a_row_do_among_other_events_what_they_do_one_by_one() {
+    stories::law(1, (vec(any::<EventBytes>(), 0..14), vec(any::<VersionBytes>(), 0..2)), |(events, versions)| {
+        let mut versions: Vec<Version> = versions.into_iter().map(version).collect();
+        versions.iter_mut().for_each(|version| version.effective_from = Timestamp::MIN);
+        let standing = standing_of(&versions);
+        let mut events = story(&events);
+        for (activity, _) in events.iter_mut().filter(|(activity, _)| activity.kind == EventKind::Action) {
+            *activity = Activity::new(activity.happened_at, EventKind::Action);
+        }
+        let mut sessionizer = Sessionizer::new(&standing);
+        let mut closed = Vec::new();
+        for row in events.chunk_by(|(one, _), (other, _)| one.kind == other.kind) {
+            if row[0].0.kind == EventKind::Action {
+                let moments = row.iter().map(|(activity, _)| activity.happened_at);
+                sessionizer.observe_actions(moments, |ended| closed.push(ended));
+            } else {
+                closed.extend(row.iter().filter_map(|(activity, _)| sessionizer.observe(activity).ended));
+            }
+        }
+        assert_eq!((closed, sessionizer.finish()), replay(&events, &standing));
+    });
+}
+
 /// Somebody who keeps what they are told, and nothing else.
 #[derive(Default)]
 struct Consumer {
