@@ -36,6 +36,12 @@ pub struct Silence {
 }
 
 impl Silence {
+    /// Returns the silence between two actions with nothing playing.
+    #[inline]
+    pub(crate) const fn between_actions(after: Timestamp, until: Timestamp) -> Self {
+        Silence { after, reach: after, until, ground: Ground::Foreground, judge: Judge::Timeout }
+    }
+
     /// Returns how long nobody was there; nothing when the presence reached the next activity.
     #[must_use]
     #[inline]
@@ -146,7 +152,7 @@ impl Presence {
         if self.ground == Ground::Background || self.forced.is_some() || !self.players.is_empty() {
             return None;
         }
-        Some(Silence { after, reach: after, until, ground: Ground::Foreground, judge: Judge::Timeout })
+        Some(Silence::between_actions(after, until))
     }
 
     /// Takes an action after a silence between actions.

@@ -8,10 +8,17 @@ use crate::time::{Span, Timeout};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GapLedger {
     always: u64,
-    /// At `s`: gaps between two sessions that part them under timeouts up to `s` seconds.
-    gaps: Vec<u64>,
-    /// At `s`: by how many microseconds all sessions together grow when timeouts pass `s` seconds.
-    growth: Vec<i64>,
+    /// At `s`: what happens when timeouts pass `s` seconds.
+    at: Vec<Passing>,
+}
+
+/// What happens to sessions when timeouts pass a second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Passing {
+    /// So many gaps between two sessions no longer part them.
+    gaps: u64,
+    /// By so many microseconds all sessions together grow.
+    growth: i64,
 }
 
 /// Sessions under one timeout.
@@ -37,7 +44,7 @@ const ALL: usize = Timeout::LONGEST.as_secs() as usize;
 
 impl Default for GapLedger {
     fn default() -> Self {
-        GapLedger { always: 0, gaps: alloc::vec![0; ALL], growth: alloc::vec![0; ALL] }
+        GapLedger { always: 0, at: alloc::vec![Passing::default(); ALL] }
     }
 }
 
@@ -50,33 +57,30 @@ impl GapLedger {
     /// Notes that two stretches are one under timeouts above `at` seconds.
     #[inline]
     pub fn join(&mut self, at: u32, both_start: bool, longer_by: Span) {
-        let at = at as usize;
-        if at < ALL {
-            self.gaps[at] += u64::from(both_start);
-            self.growth[at] = self.growth[at].saturating_add(longer_by.as_micros());
+        if let Some(passing) = self.at.get_mut(at as usize) {
+            passing.gaps += u64::from(both_start);
+            passing.growth = passing.growth.saturating_add(longer_by.as_micros());
         }
     }
 
     /// Adds what another ledger holds.
     pub fn merge(&mut self, other: &GapLedger) {
         self.always += other.always;
-        for (mine, theirs) in self.gaps.iter_mut().zip(&other.gaps) {
-            *mine += theirs;
-        }
-        for (mine, theirs) in self.growth.iter_mut().zip(&other.growth) {
-            *mine = mine.saturating_add(*theirs);
+        for (mine, theirs) in self.at.iter_mut().zip(&other.at) {
+            mine.gaps += theirs.gaps;
+            mine.growth = mine.growth.saturating_add(theirs.growth);
         }
     }
 
     /// Returns the curve: one point for every whole second from 1 s to 24 h, in order.
     #[must_use]
     pub fn curve(&self) -> Vec<CurvePoint> {
-        let mut sessions = self.always + self.gaps.iter().sum::<u64>();
+        let mut sessions = self.always + self.gaps().sum::<u64>();
         let mut total = 0i64;
         let mut curve = Vec::with_capacity(ALL);
-        for (joined, growth) in self.gaps.iter().zip(&self.growth) {
-            sessions -= joined;
-            total = total.saturating_add(*growth);
+        for passing in &self.at {
+            sessions -= passing.gaps;
+            total = total.saturating_add(passing.growth);
             if let Ok(timeout) = Timeout::from_secs(curve.len() as u64 + 1) {
                 curve.push(CurvePoint { timeout, sessions, total_length: Span::from_micros(total) });
             }
@@ -85,9 +89,8 @@ impl GapLedger {
     }
 
     /// Returns, for every whole second `s` from 0 on, how many gaps between sessions last `s` seconds and a part.
-    #[must_use]
-    pub fn gaps(&self) -> &[u64] {
-        &self.gaps
+    pub fn gaps(&self) -> impl Iterator<Item = u64> {
+        self.at.iter().map(|passing| passing.gaps)
     }
 
     /// Returns how many sessions no timeout joins to an earlier one: users and forced breaks.

@@ -67,6 +67,12 @@ impl Grid {
         &self.timeouts
     }
 
+    /// Returns how many timeouts are at most so many seconds.
+    #[inline]
+    pub(crate) fn up_to(&self, seconds: u32) -> u8 {
+        self.up_to[seconds as usize]
+    }
+
     /// Returns the places of the timeouts above `above` and up to `up_to` seconds, as a half-open range.
     #[inline]
     fn between(&self, above: u32, up_to: u32) -> (u8, u8) {
@@ -175,9 +181,14 @@ impl Lengths {
     #[inline]
     pub fn add(&mut self, length: Span, activities: u32, above: u32, up_to: u32) {
         let (from, to) = self.grid.between(above, up_to);
-        if to <= from {
-            return;
+        if from < to {
+            self.add_in_places(length, activities, from, to);
         }
+    }
+
+    /// Notes a session under the timeouts of the grid at the places `from..to`, at least one.
+    #[inline]
+    pub(crate) fn add_in_places(&mut self, length: Span, activities: u32, from: u8, to: u8) {
         if activities == 1 {
             // Its length is nothing: counted apart, for there are more of these than of all others together.
             self.single_steps[from as usize] += 1;

@@ -30,7 +30,10 @@ pub struct Lab {
     ledger: GapLedger,
     lengths: Lengths,
     milestones: Milestones,
+    /// For whole seconds.
     nest: Nest,
+    /// For the places of the grid, where a gap between two actions is all that decides in between.
+    actions: Nest,
     activities: u64,
     users: u64,
 }
@@ -64,7 +67,9 @@ impl Lab {
     }
 
     fn empty(lengths: Lengths, milestones: Milestones) -> Self {
-        Lab { ledger: GapLedger::default(), lengths, milestones, nest: Nest::default(), activities: 0, users: 0 }
+        let actions = Nest::new(lengths.grid().timeouts().len() as u32);
+        let nest = Nest::new(Timeout::LONGEST.as_secs());
+        Lab { ledger: GapLedger::default(), lengths, milestones, nest, actions, activities: 0, users: 0 }
     }
 
     /// Takes all events of one user, in order of (`happened_at`, `message_id`).
@@ -81,22 +86,35 @@ impl Lab {
     }
 
     /// Takes all moments of a user of whom nothing but actions is known, in order; as [`Lab::observe_user`] would.
+    ///
+    /// Between two actions a gap parts two sessions, or nothing: so the ledger need not wait for what it joins, and
+    /// only the lengths ask for the nest, on the grid.
     pub fn observe_user_of_actions(&mut self, moments: impl IntoIterator<Item = Timestamp>, standing: &Standing) {
-        let mut presence = Presence::default();
-        let is_plain = standing.is_plain();
+        if !standing.is_plain() {
+            let activities: Vec<Activity> =
+                moments.into_iter().map(|at| Activity::new(at, EventKind::Action)).collect();
+            return self.observe_user(&activities, standing);
+        }
+        let Lab { ledger, lengths, milestones, actions, .. } = self;
+        let mut last = None;
+        let mut count = 0;
         for at in moments {
-            let activity = Activity::new(at, EventKind::Action);
-            if is_plain {
-                let silence = presence.silence_between_actions(at);
-                self.observe(&activity, silence.as_ref(), standing);
-                presence.act(at);
+            count += 1;
+            let silence = last.replace(at).map(|after| Silence::between_actions(after, at));
+            let reached = silence.map_or(Timeout::LONGEST.as_secs(), |silence| timeouts_reached(&silence, standing));
+            if reached == Timeout::LONGEST.as_secs() {
+                end_actions(actions, ledger, lengths, milestones);
+                actions.begin(Stretch::starting(at));
             } else {
-                let silence = presence.silence_before(at, standing);
-                self.observe(&activity, silence.as_ref(), standing);
-                presence.observe(&activity, standing);
+                ledger.join(reached, true, silence.map_or(Span::ZERO, |silence| silence.gap()));
+                milestones.gap(reached);
+                let place = u32::from(lengths.grid().up_to(reached));
+                actions.follow(Stretch::starting(at), place, &mut |found| note_length(lengths, found));
             }
         }
-        self.end_user();
+        end_actions(actions, ledger, lengths, milestones);
+        self.activities += count;
+        self.users += u64::from(self.milestones.end_user());
     }
 
     /// Takes the user's next activity and the silence before it, `None` for the first. Silent events are none.
@@ -198,6 +216,24 @@ pub fn timeouts_reached(silence: &Silence, standing: &Standing) -> u32 {
             Edge::Ends => Timeout::reached_by(silence.gap()),
             Edge::Continues => Timeout::reached_by(silence.gap().minus(Span::from_micros(1))),
         },
+    }
+}
+
+fn end_actions(actions: &mut Nest, ledger: &mut GapLedger, lengths: &mut Lengths, milestones: &mut Milestones) {
+    actions.end(&mut |found| match found {
+        nested::Found::Always => {
+            ledger.always();
+            milestones.always();
+        }
+        found => note_length(lengths, found),
+    });
+}
+
+/// Takes what the nest of the grid finds: the ledger knows of gaps already.
+#[inline]
+fn note_length(lengths: &mut Lengths, found: nested::Found) {
+    if let nested::Found::Session { stretch, above, up_to } = found {
+        lengths.add_in_places(stretch.length(), stretch.count(), above as u8, up_to as u8);
     }
 }
 

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use crate::time::{Span, Timeout, Timestamp};
+use crate::time::{Span, Timestamp};
 
 /// Activities in a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,18 +62,18 @@ impl Stretch {
 /// What the nest found out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Found {
-    /// This stretch is a session under every timeout above `above` and up to `up_to` seconds.
+    /// This stretch is a session under every timeout above the first `above` and up to the first `up_to`.
     Session {
         /// The session.
         stretch: Stretch,
-        /// Under this many seconds it is not one yet.
+        /// Under so many timeouts it is not one yet.
         above: u32,
-        /// Under this many seconds it still is one.
+        /// Under so many timeouts it still is one, or is not yet.
         up_to: u32,
     },
-    /// Under timeouts above `at` seconds two stretches are one.
+    /// Under timeouts above the first `at` two stretches are one.
     Joined {
-        /// Seconds.
+        /// How many timeouts part them.
         at: u32,
         /// Both were sessions: there is one less.
         both_start: bool,
@@ -85,9 +85,13 @@ pub enum Found {
 }
 
 /// The stretches that are still open to the right, each with a shorter gap before it than the one below.
-#[derive(Clone, Debug, Default)]
+///
+/// Timeouts are counted on a scale: whole seconds as a rule, or the places of a grid where nothing between them matters.
+#[derive(Clone, Debug)]
 pub struct Nest {
     stack: Vec<Nested>,
+    /// How many timeouts there are.
+    all: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,13 +104,20 @@ struct Nested {
 }
 
 impl Nest {
+    /// Begins with nothing, for so many timeouts.
+    #[must_use]
+    pub const fn new(all: u32) -> Self {
+        Nest { stack: Vec::new(), all }
+    }
+
     /// Takes the first activity of a user, or after a break that every timeout makes.
     #[inline]
     pub fn begin(&mut self, stretch: Stretch) {
-        self.stack.push(Nested { stretch, before: Timeout::LONGEST.as_secs(), inner: 0 });
+        self.stack.push(Nested { stretch, before: self.all, inner: 0 });
     }
 
-    /// Takes the next activity; the gap before it reaches `reached` timeouts, fewer than all.
+    /// Takes the next activity; the gap before it reaches `reached` timeouts. A gap that is known to reach all of them
+    /// may be made a break instead: [`Nest::end`], then [`Nest::begin`].
     #[inline]
     pub fn follow(&mut self, stretch: Stretch, reached: u32, found: &mut impl FnMut(Found)) {
         if reached == 0
@@ -133,7 +144,7 @@ impl Nest {
         }
         let Some(whole) = self.stack.pop() else { return };
         if whole.stretch.starts() {
-            tell(&whole, Timeout::LONGEST.as_secs(), found);
+            tell(&whole, self.all, found);
             found(Found::Always);
         }
     }

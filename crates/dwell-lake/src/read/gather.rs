@@ -417,7 +417,12 @@ impl Keys {
             return *known;
         }
         let name = if frame.names_wanted { frame.names.key(text) } else { 0 };
-        let known = (frame.words.meaning(text), name);
+        let mut meaning = frame.words.meaning(text);
+        if !frame.names_wanted {
+            // Where nobody will ask what it was called, it need not be told from what does the same.
+            meaning.kind = meaning.kind.alike();
+        }
+        let known = (meaning, name);
         if self.events.len() < MOST_REMEMBERED {
             self.events.insert(text.as_bytes().into(), known);
         }

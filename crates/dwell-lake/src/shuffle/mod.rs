@@ -62,7 +62,7 @@ impl Shuffle {
     /// events alone.
     #[must_use]
     pub fn new(events_expected: u64, memory_allowed: u64) -> Self {
-        let partitions_wanted = (events_expected / EVENTS_PER_PARTITION).next_power_of_two().clamp(1, 1024) as usize;
+        let partitions_wanted = events_expected.div_ceil(EVENTS_PER_PARTITION).clamp(1, 1024) as usize;
         Shuffle {
             users: OnceLock::new(),
             partitions_wanted,

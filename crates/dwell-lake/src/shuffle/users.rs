@@ -80,7 +80,7 @@ impl Ranges {
 #[derive(Debug, Default)]
 pub struct PartitionUsers {
     table: HashTable<Slot>,
-    ends: Vec<u64>,
+    ends: Vec<u32>,
     texts: String,
 }
 
@@ -120,9 +120,20 @@ impl PartitionUsers {
     }
 
     /// Adds a user who is known to be new.
+    ///
+    /// All users of a log are in memory at once, so room grows by a quarter and not by as much again.
     pub fn append(&mut self, text: &str) -> u32 {
+        if self.texts.capacity() < self.texts.len() + text.len() {
+            self.texts.reserve_exact(text.len() + self.texts.len() / 4);
+        }
+        if self.ends.len() == self.ends.capacity() {
+            self.ends.reserve_exact(16 + self.ends.len() / 4);
+        }
         self.texts.push_str(text);
-        self.ends.push(self.texts.len() as u64);
+        self.ends.push(
+            u32::try_from(self.texts.len())
+                .unwrap_or_else(|_| panic!("the ids of one partition of users are longer than 4 GiB")),
+        );
         self.ends.len() as u32 - 1
     }
 }

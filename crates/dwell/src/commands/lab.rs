@@ -189,7 +189,7 @@ fn look(
         vendors: VENDORS.to_vec(),
         grid: grid_rows(&lab, &curve, days, truth.as_deref())?,
         curve: whole_curve(&lab, &curve, truth.as_deref()),
-        gaps: gap_bins(lab.ledger().gaps()),
+        gaps: gap_bins(&lab.ledger().gaps().collect::<Vec<u64>>()),
         by: args.by.as_ref().map(|column| split(column, &swept.labs, inputs, days, from, to)).transpose()?,
         lanes: draw(&lanes, ruling, from, to),
     })

@@ -9,6 +9,8 @@ mod draw;
 mod embed;
 mod gaps;
 mod lanes;
+#[cfg(test)]
+pub mod sample;
 pub mod scale;
 mod split;
 mod tables;
@@ -22,6 +24,7 @@ use crate::report::Report;
 use scale::{change, seconds};
 
 pub use curves::sessions_scale;
+pub use gaps::{per_doubling, scale as gaps_scale};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -189,7 +192,7 @@ fn key(report: &Report) -> Markup {
 }
 
 fn swatch(kind: &str) -> Markup {
-    markup! { svg viewBox="0 0 18 12" aria-hidden="true" { line class=(kind) x1="9" x2="9" y1="0" y2="12" {} } }
+    markup! { svg viewBox="0 0 18 12" aria-hidden="true" { line class=(kind) x2="18" y1="6" y2="6" {} } }
 }
 
 fn patch(kind: &str) -> Markup {
@@ -210,7 +213,7 @@ fn gaps_section(report: &Report) -> Markup {
                 figcaption {
                     p .note {
                         "The bars count all gaps. The green line is what the advice looks at: gaps of a sample of users in their own waking time, each "
-                        "user counting the same; only its shape counts. Gaps under 1 s and from 24 h on are the same under every timeout and not drawn."
+                        "user counting the same, drawn as high as the highest bar; only its shape counts. Gaps under 1 s and from 24 h on are the same under every timeout and not drawn."
                     }
                 }
             }
@@ -261,7 +264,7 @@ fn milestones_section(report: &Report) -> Markup {
     markup! {
         section aria-labelledby="milestones-head" {
             h2 #milestones-head { "Users who come back" }
-            p { "What starts with somebody’s second, third or tenth session starts for so many users, depending on the timeout." }
+            p { "Whatever you tie to somebody’s second or fifth session reaches so many users, depending on the timeout alone." }
             (tables::milestones(report))
         }
     }
@@ -278,7 +281,8 @@ fn truth_section(report: &Report, f1: &[f64]) -> Markup {
 }
 
 fn grid_section(report: &Report) -> Markup {
-    let doubled = report.grid.iter().find(|row| row.timeout_s == report.compared.from.timeout_s).and_then(|row| row.doubling);
+    let doubled =
+        report.grid.iter().find(|row| row.timeout_s == report.compared.from.timeout_s).and_then(|row| row.doubling);
     markup! {
         section .grid-section aria-labelledby="grid-head" {
             h2 #grid-head { "All numbers" }
@@ -305,5 +309,77 @@ fn foot(report: &Report) -> Markup {
             (change(report.compared.from.sessions as f64, report.compared.to.sessions as f64))
             ". This page was written by Dwell; it loads nothing and sends nothing."
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::{HOSTILE, HOSTILE_FILE};
+    use super::*;
+
+    fn times(page: &str, part: &str) -> usize {
+        page.matches(part).count()
+    }
+
+    #[test]
+    fn the_page_has_every_section_in_order() {
+        let page = html(&sample::report());
+        let heads = [
+            "Session timeout: 30 min against 10 min</h1>",
+            "splits 3 sessions into 4.",
+            "nothing applies it",
+            "Figure 1.",
+            "Figure 2.",
+            "Figure 3.",
+            "Before and after",
+            "Users who come back",
+            "Against the true sessions",
+            "All numbers",
+            "Exact, not sampled.",
+        ];
+        let places: Vec<Option<usize>> = heads.iter().map(|head| page.find(head)).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+    }
+
+    #[test]
+    fn texts_from_outside_stay_texts() {
+        let page = html(&sample::report());
+        assert!(!page.contains(HOSTILE));
+        assert!(!page.contains(HOSTILE_FILE));
+        assert_eq!(times(&page, "<script"), 3);
+        assert_eq!(times(&page, "</script"), 3);
+        assert_eq!(times(&page, "<img"), 0);
+        assert_eq!(times(&page, "\"onmouseover"), 0);
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    }
+
+    #[test]
+    fn the_page_asks_for_nothing_from_elsewhere() {
+        let page = html(&sample::report());
+        for part in ["http://", "https://", "src=", "@import", "<link"] {
+            let own = page.replace("http://www.w3.org/2000/svg", "").replace("src=x onerror", "");
+            assert!(!own.contains(part), "{part}");
+        }
+        assert!(page.contains("default-src 'none'"));
+    }
+
+    #[test]
+    fn every_label_that_is_named_is_there() {
+        let page = html(&sample::report());
+        for reference in ["aria-labelledby=\"", "aria-describedby=\""] {
+            for part in page.split(reference).skip(1) {
+                let names = part.split('"').next().unwrap();
+                for name in names.split(' ') {
+                    assert_eq!(times(&page, &format!("id=\"{name}\"")), 1, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_without_events_has_a_page_too() {
+        let page = html(&sample::empty());
+        assert!(page.contains("All numbers"));
+        assert!(!page.contains("NaN") && !page.contains("inf"));
     }
 }

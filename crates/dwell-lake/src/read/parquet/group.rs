@@ -196,7 +196,7 @@ fn says_nothing(file: &ParquetFile, group: usize, leaf: usize) -> bool {
         return false;
     };
     let is_action = |word: &Vec<u8>| match std::str::from_utf8(word) {
-        Ok(word) => frame.words.meaning(word).kind == EventKind::Action,
+        Ok(word) => frame.words.meaning(word).kind.alike() == EventKind::Action,
         Err(_) => false,
     };
     words.iter().all(is_action)
