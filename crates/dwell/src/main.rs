@@ -42,6 +42,8 @@ enum Command {
     Lab(Box<commands::lab::LabArgs>),
     /// Make events of people whose true sessions are known
     Simulate(commands::simulate::Simulate),
+    /// Make sample data, and show its sessions and its lab
+    Try(commands::try_it::Try),
     /// Write completions for a shell to standard output
     Completions {
         /// Which shell
@@ -67,6 +69,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Sessions(args) => commands::sessions::run(args, &progress),
         Command::Lab(args) => commands::lab::run(args, &progress),
         Command::Simulate(args) => commands::simulate::run(args, &progress),
+        Command::Try(args) => commands::try_it::run(args, &progress),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "dwell", &mut std::io::stdout());
             Ok(())

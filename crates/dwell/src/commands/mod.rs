@@ -3,3 +3,4 @@
 pub mod lab;
 pub mod sessions;
 pub mod simulate;
+pub mod try_it;
