@@ -535,7 +535,7 @@ fn the_longest_of_all_lengths_has_a_bucket_and_no_neighbour() {
 /// Returns the sessions of a user as (first timeout but one, last timeout, activities): their activities, each with
 /// the seconds of silence before it and whether it starts.
 fn nested(activities: &[(u32, bool)]) -> Vec<(u32, u32, u32)> {
-    let (mut nest, mut sessions, mut now) = (Nest::default(), Vec::new(), 0);
+    let (mut nest, mut sessions, mut now) = (Nest::new(86_400), Vec::new(), 0);
     let mut found = |found| {
         if let Found::Session { stretch, above, up_to } = found {
             sessions.push((above, up_to, stretch.count()));
