@@ -3,8 +3,8 @@
 //! It is plain text without colours, so that it may go anywhere. Lines are drawn in the dots of Braille letters, two
 //! across and four down in each.
 
-use crate::page::scale::{Scale, TICKS_S, TimeAxis, seconds, short};
-use crate::page::{gaps_scale, per_doubling, sessions_scale};
+use crate::page::scale::{LONGEST_S, Scale, TICKS_S, TimeAxis, seconds, short};
+use crate::page::{drawn_gaps, gaps_scale, per_doubling, sessions_scale};
 use crate::report::Report;
 
 /// Left of the axis stand numbers this wide, and a line.
@@ -79,9 +79,10 @@ fn gaps(report: &Report, scale: Scale, width: usize) -> Picture {
     let axis = axis(width);
     let mut picture = vec![vec![' '; width]; GAP_ROWS];
     for column in 0..width {
-        let seconds = axis.seconds_at(column as f64);
-        let bin = report.gaps.iter().find(|bin| bin.from_s.max(1.0) <= seconds && seconds < bin.to_s);
-        let Some(bin) = bin.or(report.gaps.last()).filter(|bin| 1.0 <= bin.from_s && 0 < bin.gaps) else { continue };
+        // A day itself stands at the end of the axis, and belongs to the last bin.
+        let seconds = axis.seconds_at(column as f64).min(LONGEST_S - 1.0);
+        let bin = drawn_gaps(&report.gaps).find(|bin| bin.from_s <= seconds && seconds < bin.to_s);
+        let Some(bin) = bin else { continue };
         let eighths = ((scale.share(per_doubling(bin)) * (8 * GAP_ROWS) as f64).round() as usize).max(1);
         for (row, line) in picture.iter_mut().rev().enumerate() {
             line[column] = BLOCKS[eighths.saturating_sub(8 * row).min(8)];
@@ -233,19 +234,20 @@ mod tests {
                    1 s   3 s   10 s  30 s         5 min    30 min   2 h   6 h   24 h
 
             Gaps by length, per doubling
-                  4┤▆▆▆▆▆▆▆▆▆▆▆▆▆▄▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆▆
-                  3┤████████████████████████████████████████████████████████████████
-                   │████████████████████████████████████████████████████████████████
-                  2┤████████████████████████████████████████████████████████████████
-                  1┤████████████████████████████████████████████████████████████████
-                  0┤████████████████████████████████████████████████████████████████
+                  4┤             ▄                  ┊  │   ▆  │      ▆
+                  3┤             █                  ┊  │   █  │      █
+                   │             █                  ┊  │   █  │      █
+                  2┤             █                  ┊  │   █  │      █
+                  1┤             █                  ┊  │   █  │      █
+                  0┤             █                  ┊  │   █  │      █
                    └┴─────┴──────┴─────┴────────────┴─────────┴──────┴─────┴───────┴
                    1 s   3 s   10 s  30 s         5 min    30 min   2 h   6 h   24 h
 
             A 30 min   B 10 min   ~ the gaps do not choose (1 min to 1 h)
             v Braze mobile 10 s   v Amplitude mobile 5 min
             v web (GA4, Braze, Mixpanel, Matomo, PostHog, Snowplow) 30 min
-        "#]].assert_eq(&chart(&sample::report(), 72));
+        "#]]
+        .assert_eq(&chart(&sample::report(), 72));
     }
 
     #[test]

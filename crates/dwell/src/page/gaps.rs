@@ -67,7 +67,7 @@ pub fn per_doubling(bin: &GapBin) -> f64 {
 }
 
 /// Returns the bins that have a place on the axis: gaps under a second have none, and no timeout tells them apart.
-fn drawn(bins: &[GapBin]) -> impl Iterator<Item = &GapBin> {
+pub fn drawn(bins: &[GapBin]) -> impl Iterator<Item = &GapBin> {
     bins.iter().filter(|bin| 1.0 <= bin.from_s && 0 < bin.gaps)
 }
 

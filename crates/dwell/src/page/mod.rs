@@ -24,7 +24,7 @@ use crate::report::Report;
 use scale::{change, seconds};
 
 pub use curves::sessions_scale;
-pub use gaps::{per_doubling, scale as gaps_scale};
+pub use gaps::{drawn as drawn_gaps, per_doubling, scale as gaps_scale};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -145,7 +145,7 @@ fn sentence(words: &str) -> String {
 
 fn curves_section(report: &Report) -> Markup {
     markup! {
-        section aria-labelledby="curves-head" {
+        section .whole aria-labelledby="curves-head" {
             h2 #curves-head { "Figure 1. What every timeout does" }
             p {
                 "The longer the timeout, the fewer and the longer the sessions. Follow the lines from left to right: where they are steep, "
@@ -201,7 +201,7 @@ fn patch(kind: &str) -> Markup {
 
 fn gaps_section(report: &Report) -> Markup {
     markup! {
-        section aria-labelledby="gaps-head" {
+        section .whole aria-labelledby="gaps-head" {
             h2 #gaps-head { "Figure 2. Why: how long people are silent" }
             p {
                 "A gap is a silence between two activities of one user. A gap as long as the timeout or longer ends a session. "
@@ -239,7 +239,7 @@ fn lanes_section(report: &Report) -> Markup {
 
 fn before_and_after(report: &Report) -> Markup {
     markup! {
-        section aria-labelledby="compared-head" {
+        section .whole aria-labelledby="compared-head" {
             h2 #compared-head { "Before and after" }
             (tables::compared(report))
         }
@@ -262,7 +262,7 @@ fn split_section(report: &Report, split: &crate::report::Split) -> Markup {
 
 fn milestones_section(report: &Report) -> Markup {
     markup! {
-        section aria-labelledby="milestones-head" {
+        section .whole aria-labelledby="milestones-head" {
             h2 #milestones-head { "Users who come back" }
             p { "Whatever you tie to somebody’s second or fifth session reaches so many users, depending on the timeout alone." }
             (tables::milestones(report))
@@ -272,7 +272,7 @@ fn milestones_section(report: &Report) -> Markup {
 
 fn truth_section(report: &Report, f1: &[f64]) -> Markup {
     markup! {
-        section aria-labelledby="truth-head" {
+        section .whole aria-labelledby="truth-head" {
             h2 #truth-head { "Against the true sessions" }
             p { "This log knows where sessions truly began. " (truth::sentence(report, f1)) }
             figure { (scrolled("Agreement with the truth", truth::figure(report, f1))) }
