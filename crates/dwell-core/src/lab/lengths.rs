@@ -20,6 +20,9 @@ const ASKED: [u64; 4] = [500, 750, 900, 990];
 /// How many exact values are kept before the first choice is made.
 const KEPT_AT_FIRST: usize = 1 << 20;
 
+/// After so many sessions the steps are settled.
+const SETTLED_AT: u32 = 1 << 30;
+
 const SUBDIVISIONS_LOG2: u32 = 6;
 const SUBDIVISIONS: usize = 1 << SUBDIVISIONS_LOG2;
 /// Lengths below 2^16 us, a fifteenth of a second, share the first octave's buckets.
@@ -112,8 +115,12 @@ impl core::error::Error for Missing {}
 #[derive(Clone, Debug)]
 pub struct Lengths {
     grid: Grid,
-    /// By bucket, then by place in the grid: how many more sessions than at the place before.
-    steps: Vec<i64>,
+    /// By bucket, then by place in the grid: how many more sessions than at the place before. Small numbers keep more
+    /// of the table in the cache; before they could overflow they go into `settled`, empty until then.
+    steps: Vec<i32>,
+    settled: Vec<i64>,
+    /// How many sessions went into the steps.
+    noted: u32,
     /// By place in the grid: how many more sessions of one activity than at the place before.
     single_steps: Vec<i64>,
     /// By bucket: the places in the grid, as bits, for which every value was kept from the beginning.
@@ -153,6 +160,8 @@ impl Lengths {
         let places = grid.timeouts.len() + 1;
         Lengths {
             steps: alloc::vec![0; BUCKETS * places],
+            settled: Vec::new(),
+            noted: 0,
             single_steps: alloc::vec![0; places],
             wanted: alloc::vec![u64::MAX; BUCKETS],
             kept: Vec::new(),
@@ -199,6 +208,10 @@ impl Lengths {
         let row = bucket * (self.grid.timeouts.len() + 1);
         self.steps[row + from as usize] += 1;
         self.steps[row + to as usize] -= 1;
+        self.noted += 1;
+        if self.noted == SETTLED_AT {
+            self.settle();
+        }
         if self.wanted[bucket] & places(from, to) != 0 {
             self.kept.push(Kept { length, from, to });
             self.choose_when_full();
@@ -207,7 +220,8 @@ impl Lengths {
 
     /// Adds what another one holds; both must have the same grid.
     pub fn merge(&mut self, other: Lengths) {
-        for (mine, theirs) in self.steps.iter_mut().zip(&other.steps) {
+        self.settle();
+        for (mine, theirs) in self.settled.iter_mut().zip(other.all_steps()) {
             *mine += theirs;
         }
         for (mine, theirs) in self.single_steps.iter_mut().zip(&other.single_steps) {
@@ -218,6 +232,19 @@ impl Lengths {
         }
         self.kept.extend(other.kept);
         self.choose_when_full();
+    }
+
+    /// Moves the steps where larger numbers have room.
+    #[cold]
+    fn settle(&mut self) {
+        self.settled = self.all_steps().collect();
+        self.steps.fill(0);
+        self.noted = 0;
+    }
+
+    /// Returns the steps, wherever they are.
+    fn all_steps(&self) -> impl Iterator<Item = i64> {
+        self.steps.iter().enumerate().map(|(at, step)| i64::from(*step) + self.settled.get(at).copied().unwrap_or(0))
     }
 
     /// Returns how many exact values are kept: what grows, while the buckets do not.
@@ -319,10 +346,11 @@ impl Lengths {
         let places = self.grid.timeouts.len();
         let singles = self.one_activity();
         let mut counts = alloc::vec![alloc::vec![0; BUCKETS]; places];
-        for (bucket, steps) in self.steps.chunks(places + 1).enumerate() {
-            let mut running = 0;
-            for (place, step) in steps.iter().take(places).enumerate() {
-                running += step;
+        let mut running = 0;
+        for (at, step) in self.all_steps().enumerate() {
+            let (bucket, place) = (at / (places + 1), at % (places + 1));
+            running += step;
+            if place < places {
                 counts[place][bucket] = running as u64;
             }
         }

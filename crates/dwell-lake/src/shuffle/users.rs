@@ -80,9 +80,14 @@ impl Ranges {
 #[derive(Debug, Default)]
 pub struct PartitionUsers {
     table: HashTable<Slot>,
-    ends: Vec<u32>,
-    texts: String,
+    /// For each user where the id stands: the number of the chunk times its size, and the place in it.
+    starts: Vec<u32>,
+    /// Ids, each after its length in two bytes. Chunks are filled and never moved: all partitions grow at the same
+    /// pace, and what one leaves behind when it moves would be of no use to another.
+    chunks: Vec<Vec<u8>>,
 }
+
+const CHUNK: usize = 16 * 1024;
 
 /// A user is known by 96 bits of a hash that is seeded anew in every run: that any two of a billion users share them
 /// has a chance of one in 10^11, and comparing the ids themselves would cost a wait for memory on every look.
@@ -96,14 +101,15 @@ struct Slot {
 impl PartitionUsers {
     /// Returns how many users there are.
     pub fn count(&self) -> usize {
-        self.ends.len()
+        self.starts.len()
     }
 
     /// Returns the id of a user.
     pub fn text(&self, local: u32) -> &str {
-        let local = local as usize;
-        let start = if local == 0 { 0 } else { self.ends[local - 1] as usize };
-        self.texts.get(start..self.ends[local] as usize).unwrap_or_default()
+        let start = self.starts[local as usize] as usize;
+        let rest = &self.chunks[start / CHUNK][start % CHUNK..];
+        let id = rest.split_first_chunk::<2>().map(|(length, rest)| &rest[..usize::from(u16::from_le_bytes(*length))]);
+        id.and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default()
     }
 
     #[inline]
@@ -113,28 +119,29 @@ impl PartitionUsers {
         match self.table.entry(low, same, |slot| slot.low) {
             Entry::Occupied(found) => found.get().local,
             Entry::Vacant(vacant) => {
-                vacant.insert(Slot { low, high, local: self.ends.len() as u32 });
+                vacant.insert(Slot { low, high, local: self.starts.len() as u32 });
                 self.append(text)
             }
         }
     }
 
     /// Adds a user who is known to be new.
-    ///
-    /// All users of a log are in memory at once, so room grows by a quarter and not by as much again.
     pub fn append(&mut self, text: &str) -> u32 {
-        if self.texts.capacity() < self.texts.len() + text.len() {
-            self.texts.reserve_exact(text.len() + self.texts.len() / 4);
+        let needed = text.len() + 2;
+        // Readers refuse ids of more than a kilobyte.
+        assert!(needed <= CHUNK, "an id of {} bytes came past the reader", text.len());
+        if self.chunks.last().is_none_or(|chunk| CHUNK < chunk.len() + needed) {
+            // The first chunk grows, so that a thousand partitions of few users take little room.
+            self.chunks.push(if self.chunks.is_empty() { Vec::new() } else { Vec::with_capacity(CHUNK) });
         }
-        if self.ends.len() == self.ends.capacity() {
-            self.ends.reserve_exact(16 + self.ends.len() / 4);
+        let local = self.starts.len() as u32;
+        if let Some(chunk) = self.chunks.last_mut() {
+            let length = chunk.len();
+            chunk.extend_from_slice(&(text.len() as u16).to_le_bytes());
+            chunk.extend_from_slice(text.as_bytes());
+            self.starts.push(((self.chunks.len() - 1) * CHUNK + length) as u32);
         }
-        self.texts.push_str(text);
-        self.ends.push(
-            u32::try_from(self.texts.len())
-                .unwrap_or_else(|_| panic!("the ids of one partition of users are longer than 4 GiB")),
-        );
-        self.ends.len() as u32 - 1
+        local
     }
 }
 

@@ -155,7 +155,9 @@ fn name(mark: &Mark) -> Markup {
     let half = mark.word.chars().count() as f64 * LETTER / 2.0;
     let x = AXIS.at(mark.seconds).clamp(half + 4.0, WIDTH - half - 4.0);
     html! {
-        text class={ "name " (mark.kind) } x=(coordinate(x)) y=(ROW * mark.row + 12.0) text-anchor="middle" { (mark.word) }
+        text class= {
+            "name " (mark.kind) } x=(coordinate(x)) y=(ROW * mark.row + 12.0) text-anchor="middle" { (mark.word)
+        }
     }
 }
 

@@ -40,7 +40,9 @@ pub fn figure(report: &Report) -> Markup {
             desc #gaps-desc { (description(report)) }
             (draw::ground(report, PANEL))
             (draw::time(AXIS, PANEL.top, PANEL.foot))
-            text class="panel" x=((AXIS.left + AXIS.right) / 2.0) y=(HEIGHT - 6.0) text-anchor="middle" { "length of the gap" }
+            text class="panel" x=((AXIS.left + AXIS.right) / 2.0) y=(HEIGHT - 6.0) text-anchor="middle" {
+                "length of the gap"
+            }
             (draw::numbers(scale, PANEL, AXIS, short))
             (draw::title(
                 PANEL,

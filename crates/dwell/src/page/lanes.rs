@@ -131,7 +131,9 @@ fn drawn(report: &Report, shown: &Shown, index: usize) -> Markup {
             }
             @for (x, time) in shown.times() {
                 line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1="0" y2=(FOOT) {}
-                text class="tick" x=(coordinate(x.clamp(LEFT, RIGHT - 14.0))) y=(HEIGHT - 4.0) text-anchor="middle" { (time) }
+                text class="tick" x=(coordinate(x.clamp(LEFT, RIGHT - 14.0))) y=(HEIGHT - 4.0) text-anchor="middle" {
+                    (time)
+                }
             }
             text .name.a x="8" y=(A_TOP + 11.0) text-anchor="middle" { "A" }
             text .name.b x="8" y=(B_TOP + 11.0) text-anchor="middle" { "B" }

@@ -131,7 +131,8 @@ fn advice(report: &Report) -> Markup {
             p .advice-words { (sentence(&report.advice.words)) }
             p .note {
                 "It is a reading of " (count(report.advice.gaps)) " gaps of " (count(report.advice.users))
-                " users, in which every user counts the same. It changes nothing by itself: the timeout stays what it is until you set another."
+                " users, in which every user counts the same. It changes nothing by itself: the timeout stays what "
+                "it is until you set another."
             }
         }
     }
@@ -148,7 +149,8 @@ fn curves_section(report: &Report) -> Markup {
         section .whole aria-labelledby="curves-head" {
             h2 #curves-head { "Figure 1. What every timeout does" }
             p {
-                "The longer the timeout, the fewer and the longer the sessions. Follow the lines from left to right: where they are steep, "
+                "The longer the timeout, the fewer and the longer the sessions. Follow the lines from left to right: "
+                "where they are steep, "
                 "the choice of the timeout makes the number; where they are flat, it hardly matters."
             }
             figure {
@@ -204,16 +206,20 @@ fn gaps_section(report: &Report) -> Markup {
         section .whole aria-labelledby="gaps-head" {
             h2 #gaps-head { "Figure 2. Why: how long people are silent" }
             p {
-                "A gap is a silence between two activities of one user. A gap as long as the timeout or longer ends a session. "
-                "A good timeout lies in a valley, between pauses inside a visit, on the left, and absences between visits, on the right. Where there is no valley, "
+                "A gap is a silence between two activities of one user. A gap as long as the timeout or longer ends "
+                "a session. "
+                "A good timeout lies in a valley, between pauses inside a visit, on the left, and absences between "
+                "visits, on the right. Where there is no valley, "
                 "any timeout cuts through visits and joins others."
             }
             figure {
                 (scrolled("Figure 2", gaps::figure(report)))
                 figcaption {
                     p .note {
-                        "The bars count all gaps. The green line is what the advice looks at: gaps of a sample of users in their own waking time, each "
-                        "user counting the same, drawn as high as the highest bar; only its shape counts. Gaps under 1 s and from 24 h on are the same under every timeout and not drawn."
+                        "The bars count all gaps. The green line is what the advice looks at: gaps of a sample of "
+                        "users in their own waking time, each "
+                        "user counting the same, drawn as high as the highest bar; only its shape counts. Gaps under "
+                        "1 s and from 24 h on are the same under every timeout and not drawn."
                     }
                 }
             }
@@ -227,7 +233,8 @@ fn lanes_section(report: &Report) -> Markup {
         section aria-labelledby="lanes-head" {
             h2 #lanes-head { "Figure 3. Some users under both timeouts" }
             p {
-                "Each lane is one day of one sampled user, those first whose sessions change most; the day shown is the one that changes most. "
+                "Each lane is one day of one sampled user, those first whose sessions change most; the day shown is "
+                "the one that changes most. "
                 "The small ticks are activities. Above them stand the sessions under " strong .a-word { "A: " (from) }
                 ", below them those under " strong .b-word { "B: " (to) } ". "
                 span .playing-word { "Shaded" } " is what played in the background. All times are UTC."
@@ -251,7 +258,8 @@ fn split_section(report: &Report, split: &crate::report::Split) -> Markup {
         section aria-labelledby="split-head" {
             h2 #split-head { "By " (split.column) }
             p {
-                "Each user counts under the value of their first event. The curves are sessions per user and day over the timeout, all on one scale; "
+                "Each user counts under the value of their first event. The curves are sessions per user and day "
+                "over the timeout, all on one scale; "
                 "the percentage is the change from A to B."
             }
             (split::figure(report, split))
@@ -287,7 +295,8 @@ fn grid_section(report: &Report) -> Markup {
         section .grid-section aria-labelledby="grid-head" {
             h2 #grid-head { "All numbers" }
             p {
-                "The figures above as a table. “Fewer under the double” is by how much the number of sessions falls when the timeout is doubled"
+                "The figures above as a table. “Fewer under the double” is by how much the number of sessions falls "
+                "when the timeout is doubled"
                 @if doubled.is_some() { ": the more, the more arbitrary the timeout" } "."
             }
             p .js-only { button #copy-csv type="button" { "Copy as CSV" } " " span #copied role="status" {} }

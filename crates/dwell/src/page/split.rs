@@ -39,7 +39,9 @@ fn drawn(report: &Report, value: &SplitValue, scale: Scale, label: &str) -> Mark
             @for tick in TICKS_S {
                 @let x = draw::coordinate(AXIS.at(f64::from(tick)));
                 line class="grid" x1=(x) x2=(x) y1=(PANEL.top) y2=(PANEL.foot) {}
-                text class="tick" x=(draw::coordinate(AXIS.at(f64::from(tick)).clamp(AXIS.left, AXIS.right - 8.0))) y=(PANEL.foot + 16.0) text-anchor="middle" { (seconds(tick)) }
+                text class="tick" x=(draw::coordinate(AXIS.at(f64::from(tick)).clamp(AXIS.left, AXIS.right - 8.0))) y=(PANEL.foot + 16.0) text-anchor="middle" {
+                    (seconds(tick))
+                }
             }
             (draw::numbers(scale, PANEL, AXIS, short))
             @for (kind, timeout) in marks {
@@ -62,7 +64,9 @@ pub fn table(report: &Report, split: &Split) -> Markup {
                 thead {
                     tr {
                         th scope="col" { (split.column) } th scope="col" { "Users" } th scope="col" { "Events" }
-                        th scope="col" { "Sessions under " (from) } th scope="col" { "Sessions under " (to) } th scope="col" { "Change" }
+                        th scope="col" {
+                            "Sessions under " (from) } th scope="col" { "Sessions under " (to) } th scope="col" { "Change"
+                        }
                         th scope="col" { "Mean length under " (from) } th scope="col" { "Mean length under " (to) }
                     }
                 }
@@ -80,7 +84,9 @@ pub fn table(report: &Report, split: &Split) -> Markup {
             }
         }
         @if MOST_ROWS < split.values.len() {
-            p .note { "There are " (count((split.values.len() - MOST_ROWS) as u64)) " more values, with fewer users each." }
+            p .note {
+                "There are " (count((split.values.len() - MOST_ROWS) as u64)) " more values, with fewer users each."
+            }
         }
     }
 }

@@ -65,7 +65,9 @@ pub fn milestones(report: &Report) -> Markup {
             table .compared {
                 thead {
                     tr {
-                        th scope="col" { "Users who have had at least" } th .a-word scope="col" { "A: " (seconds(from)) }
+                        th scope="col" {
+                            "Users who have had at least" } th .a-word scope="col" { "A: " (seconds(from))
+                        }
                         th .b-word scope="col" { "B: " (seconds(to)) } th scope="col" { "Change" }
                     }
                 }
@@ -73,7 +75,9 @@ pub fn milestones(report: &Report) -> Markup {
                     @for milestone in &report.curve.milestones {
                         @let (before, after) = (at(&milestone.users, from), at(&milestone.users, to));
                         tr {
-                            th scope="row" { (count(u64::from(milestone.number))) " session" @if milestone.number != 1 { "s" } }
+                            th scope="row" {
+                                (count(u64::from(milestone.number))) " session" @if milestone.number != 1 { "s" }
+                            }
                             td { (count(before)) } td { (count(after)) } td { (change(before as f64, after as f64)) }
                         }
                     }
@@ -96,7 +100,9 @@ pub fn grid(report: &Report) -> Markup {
                         th scope="col" { "Half are no longer" } th scope="col" { "75 % are no longer" }
                         th scope="col" { "90 % are no longer" } th scope="col" { "99 % are no longer" }
                         th scope="col" { "Fewer under the double" }
-                        @if truth { th scope="col" { "Breaks that are true" } th scope="col" { "True breaks found" } th scope="col" { "F1" } }
+                        @if truth {
+                            th scope="col" { "Breaks that are true" } th scope="col" { "True breaks found" } th scope="col" { "F1" }
+                        }
                     }
                 }
                 tbody { @for row in &report.grid { (grid_row(report, row, truth)) } }
