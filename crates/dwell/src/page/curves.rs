@@ -10,6 +10,8 @@ const SESSIONS: Panel = Panel { top: NAMES + 26.0, foot: 300.0 };
 const LENGTHS: Panel = Panel { top: 336.0, foot: 500.0 };
 const SINGLE: Panel = Panel { top: 536.0, foot: 620.0 };
 const HEIGHT: f64 = 662.0;
+const LENGTH_KEYS: [(&str, &str); 3] =
+    [("median", "half are no longer"), ("mean", "mean"), ("p90", "nine in ten are no longer")];
 /// Lengths under this are drawn as this, since a scale by powers of ten has no zero.
 const SHORTEST_S: f64 = 1.0;
 
@@ -36,9 +38,11 @@ pub fn figure(report: &Report) -> Markup {
             (draw::numbers(share, SINGLE, AXIS, |share| format!("{:.0} %", 100.0 * share)))
             (draw::marks(report, SINGLE.foot))
 
-            (draw::title(SESSIONS, if sessions.is_logarithmic() { "Sessions (logarithmic scale)" } else { "Sessions" }, &[]))
-            (draw::line("sessions", whole(&report.curve.sessions, AXIS, |number| SESSIONS.at(sessions.share(*number as f64)))))
-            (draw::title(LENGTHS, "Length of a session", &[("median", "half are no longer"), ("mean", "mean"), ("p90", "nine in ten are no longer")]))
+            @let word = if sessions.is_logarithmic() { "Sessions (logarithmic scale)" } else { "Sessions" };
+            (draw::title(SESSIONS, word, &[]))
+            @let height = |number: &u64| SESSIONS.at(sessions.share(*number as f64));
+            (draw::line("sessions", whole(&report.curve.sessions, AXIS, height)))
+            (draw::title(LENGTHS, "Length of a session", &LENGTH_KEYS))
             @let length = |micros: i64| LENGTHS.at(lengths.share(micros as f64 / 1e6));
             (draw::line("p90", on_grid(report, |row| length(row.p90_length_us))))
             (draw::line("median", on_grid(report, |row| length(row.median_length_us))))
@@ -109,7 +113,8 @@ fn description(report: &Report) -> String {
         return "There is nothing to draw.".to_owned();
     };
     format!(
-        "From a timeout of {} to one of {} the number of sessions goes from {} to {}, and their mean length from {} to {}. \
+        "From a timeout of {} to one of {} the number of sessions goes from {} to {}, and their mean length from {} \
+         to {}. \
          The numbers stand in the table of all timeouts below.",
         seconds(first.timeout_s),
         seconds(last.timeout_s),

@@ -155,8 +155,8 @@ fn name(mark: &Mark) -> Markup {
     let half = mark.word.chars().count() as f64 * LETTER / 2.0;
     let x = AXIS.at(mark.seconds).clamp(half + 4.0, WIDTH - half - 4.0);
     html! {
-        text class= {
-            "name " (mark.kind) } x=(coordinate(x)) y=(ROW * mark.row + 12.0) text-anchor="middle" { (mark.word)
+        text class={ "name " (mark.kind) } x=(coordinate(x)) y=(ROW * mark.row + 12.0) text-anchor="middle" {
+            (mark.word)
         }
     }
 }
@@ -167,7 +167,10 @@ pub fn hatchings() -> Markup {
         svg class="hatchings" width="0" height="0" aria-hidden="true" focusable="false" {
             defs {
                 pattern id="hatch-undecided" width="7" height="7" patternUnits="userSpaceOnUse"
-                    patternTransform="rotate(45)" { rect class="hatch-ground" width="7" height="7" {} line class="hatch-line" y2="7" {} }
+                    patternTransform="rotate(45)" {
+                    rect class="hatch-ground" width="7" height="7" {}
+                    line class="hatch-line" y2="7" {}
+                }
                 pattern id="hatch-between" width="5" height="5" patternUnits="userSpaceOnUse"
                     patternTransform="rotate(-45)" {
                     rect class="between-ground" width="5" height="5" {}
@@ -194,4 +197,14 @@ pub fn title(panel: Panel, word: &str, keys: &[(&str, &str)]) -> Markup {
             text class="tick" x=(coordinate(x + 34.0)) y=(y) { (key) }
         }
     }
+}
+
+/// Draws a line for a key, as it is in the figure.
+pub fn swatch(kind: &str) -> Markup {
+    html! { svg viewBox="0 0 18 12" aria-hidden="true" { line class=(kind) x2="18" y1="6" y2="6" {} } }
+}
+
+/// Draws a patch for a key, as it is in the figure.
+pub fn patch(kind: &str) -> Markup {
+    html! { svg viewBox="0 0 18 12" aria-hidden="true" { rect class=(kind) width="18" height="12" {} } }
 }

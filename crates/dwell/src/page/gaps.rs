@@ -9,6 +9,7 @@ use crate::report::{GapBin, Report};
 
 const PANEL: Panel = Panel { top: NAMES + 26.0, foot: 330.0 };
 const HEIGHT: f64 = 372.0;
+const LOGARITHMIC: &str = "Gaps per doubling of length (logarithmic scale)";
 
 /// What a gap is under the compared timeouts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +47,7 @@ pub fn figure(report: &Report) -> Markup {
             (draw::numbers(scale, PANEL, AXIS, short))
             (draw::title(
                 PANEL,
-                if scale.is_logarithmic() { "Gaps per doubling of length (logarithmic scale)" } else { "Gaps per doubling of length" },
+                if scale.is_logarithmic() { LOGARITHMIC } else { "Gaps per doubling of length" },
                 &[("density", "what the advice looks at")]
             ))
             @for bin in drawn(&report.gaps) { (bar(report, bin, scale)) }
@@ -56,7 +57,7 @@ pub fn figure(report: &Report) -> Markup {
         }
         ul .key {
             @for part in Part::ALL {
-                li { svg viewBox="0 0 18 12" aria-hidden="true" { rect class=(part.kind()) width="18" height="12" {} } (meaning(report, part)) }
+                li { (draw::patch(part.kind())) (meaning(report, part)) }
             }
         }
     }

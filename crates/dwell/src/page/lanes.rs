@@ -33,6 +33,8 @@ const TICKS_TOP: f64 = 20.0;
 const TICKS_FOOT: f64 = 34.0;
 const B_TOP: f64 = 37.0;
 const FOOT: f64 = 53.0;
+/// What is nearer than this to its neighbour cannot be told from it.
+const TELLABLE: f64 = 1.0;
 
 /// What a lane shows of a user: one of their days.
 struct Shown<'a> {
@@ -123,12 +125,10 @@ fn drawn(report: &Report, shown: &Shown, index: usize) -> Markup {
             strong .user { (short_id(&lane.user)) } " " span .date { (shown.date()) } " "
             span .a-word { "A: " (sessions(a)) } " " span .b-word { "B: " (sessions(b)) }
         }
-        svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-labelledby=(label) aria-describedby={ (label) "-desc" } {
+        svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-labelledby=(label)
+            aria-describedby={ (label) "-desc" } {
             desc id={ (label) "-desc" } { (description(report, shown, a, b)) }
-            @for span in lane.playing_us.iter().filter(|span| shown.sees(**span)) {
-                @let (left, right) = (shown.at(span.0), shown.at(span.1));
-                rect .playing x=(coordinate(left)) width=(coordinate((right - left).max(1.0))) y="0" height=(FOOT) {}
-            }
+            path .playing d=(playing(shown)) {}
             @for (x, time) in shown.times() {
                 line class="grid" x1=(coordinate(x)) x2=(coordinate(x)) y1="0" y2=(FOOT) {}
                 text class="tick" x=(coordinate(x.clamp(LEFT, RIGHT - 14.0))) y=(HEIGHT - 4.0) text-anchor="middle" {
@@ -145,22 +145,24 @@ fn drawn(report: &Report, shown: &Shown, index: usize) -> Markup {
 }
 
 /// Draws sessions as bars, each with a dark edge where it starts, so that neighbours can be counted.
+///
+/// Where there are more of them than the eye can part, one stands for all: a page has to be carried about.
 fn bars(kind: &str, shown: &Shown, sessions: &[(i64, i64)], top: f64) -> Markup {
-    let mut places: Vec<(String, String)> = Vec::new();
+    let (mut bars, mut starts) = (String::new(), String::new());
+    let mut last = (f64::NEG_INFINITY, f64::NEG_INFINITY);
     for session in sessions.iter().filter(|session| shown.sees(**session)) {
-        let (left, right) = (shown.at(session.0), shown.at(session.1));
-        let place = (coordinate(left), coordinate((right - left).max(2.5)));
-        // What would be drawn on the very same place need not be.
-        if places.last() != Some(&place) {
-            places.push(place);
+        let (left, right) = (shown.at(session.0), shown.at(session.1).max(shown.at(session.0) + 2.5));
+        if left - last.0 < TELLABLE && right - last.1 < TELLABLE {
+            continue;
         }
+        last = (left, right);
+        let (left, width) = (coordinate(left), coordinate(right - left));
+        // Writing to a string cannot fail.
+        write!(bars, "M{left},{top}h{width}v{BAR}h-{width}z").ok();
+        write!(starts, "M{left},{top}v{BAR}").ok();
     }
-    let starts = places.iter().fold(String::new(), |mut path, (left, _)| {
-        write!(path, "M{left},{top}v{BAR}").ok();
-        path
-    });
     html! {
-        @for (left, width) in &places { rect class={ "session " (kind) } x=(left) width=(width) y=(top) height=(BAR) rx="1.5" {} }
+        path class={ "session " (kind) } d=(bars) {}
         path class={ "start " (kind) } d=(starts) {}
     }
 }
@@ -168,13 +170,28 @@ fn bars(kind: &str, shown: &Shown, sessions: &[(i64, i64)], top: f64) -> Markup 
 /// Draws activities as ticks; those that fall together on the picture are one.
 fn activities(shown: &Shown) -> String {
     let mut path = String::new();
-    let mut last = String::new();
+    let mut last = f64::NEG_INFINITY;
     for moment in shown.lane.activities_us.iter().filter(|at| (shown.from_us..=shown.to_us).contains(*at)) {
-        let x = coordinate((shown.at(*moment) * 2.0).round() / 2.0);
-        if x != last {
-            write!(path, "M{x},{TICKS_TOP}V{TICKS_FOOT}").ok();
+        let x = shown.at(*moment);
+        if TELLABLE <= x - last {
+            write!(path, "M{},{TICKS_TOP}V{TICKS_FOOT}", coordinate(x)).ok();
             last = x;
         }
+    }
+    path
+}
+
+/// Shades what played; nearby stretches are one here too.
+fn playing(shown: &Shown) -> String {
+    let mut path = String::new();
+    let mut last = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+    for stretch in shown.lane.playing_us.iter().filter(|stretch| shown.sees(**stretch)) {
+        let (left, right) = (shown.at(stretch.0), shown.at(stretch.1).max(shown.at(stretch.0) + 1.0));
+        if left - last.0 < TELLABLE && right - last.1 < TELLABLE {
+            continue;
+        }
+        last = (left, right);
+        write!(path, "M{},0H{}V{FOOT}H{}z", coordinate(left), coordinate(right), coordinate(left)).ok();
     }
     path
 }

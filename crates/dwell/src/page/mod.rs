@@ -93,7 +93,10 @@ fn head(report: &Report, title: &str) -> Markup {
         dl .facts {
             div { dt { "Users" } dd { (count(report.users)) } }
             div { dt { "Events" } dd { (count(report.activities)) } }
-            div { dt { "Days" } dd { (format!("{:.1}", report.days)) @if let Some(range) = range(report) { small { (range) } } } }
+            div {
+                dt { "Days" }
+                dd { (format!("{:.1}", report.days)) @if let Some(range) = range(report) { small { (range) } } }
+            }
             div {
                 dt { @if report.files.len() == 1 { "File" } @else { "Files" } }
                 dd .files {
@@ -158,7 +161,11 @@ fn curves_section(report: &Report) -> Markup {
                 (key(report))
             }
             div #try .js-only aria-live="polite" {}
-            noscript { p .note { "With scripts switched off nothing is missing but the read-outs: all numbers stand in the tables." } }
+            noscript {
+                p .note {
+                    "With scripts switched off nothing is missing but the read-outs: all numbers stand in the tables."
+                }
+            }
         }
     }
 }
@@ -173,32 +180,28 @@ fn key(report: &Report) -> Markup {
     markup! {
         figcaption {
             ul .key {
-                li { (swatch("mark a")) "A: " (seconds(report.compared.from.timeout_s)) }
-                li { (swatch("mark b")) "B: " (seconds(report.compared.to.timeout_s)) }
+                li { (draw::swatch("mark a")) "A: " (seconds(report.compared.from.timeout_s)) }
+                li { (draw::swatch("mark b")) "B: " (seconds(report.compared.to.timeout_s)) }
                 li {
-                    (swatch("mark vendor")) "defaults of others: "
+                    (draw::swatch("mark vendor")) "defaults of others: "
                     @for (index, vendor) in report.vendors.iter().enumerate() {
                         @if 0 < index { "; " } (vendor.name) " " (seconds(vendor.timeout_s))
                     }
                 }
                 @match (report.advice.timeout_s, report.advice.interval_s) {
-                    (Some(timeout), Some((low, high))) => li { (patch("advised")) "advice: " (seconds(timeout)) ", from " (seconds(low)) " to " (seconds(high)) }
+                    (Some(timeout), Some((low, high))) => li {
+                        (draw::patch("advised"))
+                        "advice: " (seconds(timeout)) ", from " (seconds(low)) " to " (seconds(high))
+                    }
                     _ => li {
-                        (patch("undecided")) "from " (seconds(report.advice.convention_s.0)) " to " (seconds(report.advice.convention_s.1))
-                        " the gaps do not choose a timeout"
+                        @let (low, high) = report.advice.convention_s;
+                        (draw::patch("undecided"))
+                        "from " (seconds(low)) " to " (seconds(high)) " the gaps do not choose a timeout"
                     }
                 }
             }
         }
     }
-}
-
-fn swatch(kind: &str) -> Markup {
-    markup! { svg viewBox="0 0 18 12" aria-hidden="true" { line class=(kind) x2="18" y1="6" y2="6" {} } }
-}
-
-fn patch(kind: &str) -> Markup {
-    markup! { svg viewBox="0 0 18 12" aria-hidden="true" { rect class=(kind) width="18" height="12" {} } }
 }
 
 fn gaps_section(report: &Report) -> Markup {
@@ -272,7 +275,10 @@ fn milestones_section(report: &Report) -> Markup {
     markup! {
         section .whole aria-labelledby="milestones-head" {
             h2 #milestones-head { "Users who come back" }
-            p { "Whatever you tie to somebody’s second or fifth session reaches so many users, depending on the timeout alone." }
+            p {
+                "Whatever you tie to somebody’s second or fifth session reaches so many users, depending on the timeout "
+                "alone."
+            }
             (tables::milestones(report))
         }
     }
@@ -309,10 +315,14 @@ fn foot(report: &Report) -> Markup {
     markup! {
         p {
             strong { "Exact, not sampled. " }
-            "Every count and length of sessions is of all " (count(report.activities)) " events, for every whole second from 1 s to 24 h. Only the lanes of Figure 3, and the advice with its line in Figure 2, "
-            "look at a sample of the users."
+            "Every count and length of sessions is of all " (count(report.activities))
+            " events, for every whole second from 1 s to 24 h. Only the lanes of Figure 3, and the advice with its "
+            "line in Figure 2, look at a sample of the users."
         }
-        p { "A gap exactly as long as the timeout ends a session. A session ends with its last activity: the timeout is no part of its length." }
+        p {
+            "A gap exactly as long as the timeout ends a session. A session ends with its last activity: the timeout "
+            "is no part of its length."
+        }
         p {
             "From A to B the number of sessions changes by "
             (change(report.compared.from.sessions as f64, report.compared.to.sessions as f64))

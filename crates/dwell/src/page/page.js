@@ -28,10 +28,10 @@
     return numbers(text).map((difference) => (sum += difference));
   }
   const sessions = sums(exact.sessions);
-  let total = 0;
+  let total = BigInt(exact.start_us);
   const totals = numbers(exact.growth).map((rest, timeout) => {
     const joined = timeout === 0 ? 0 : sessions[timeout - 1] - sessions[timeout];
-    return (total += rest + joined * timeout * 1e6);
+    return (total += BigInt(rest) + BigInt(joined) * BigInt(timeout * 1e6));
   });
   const milestones = exact.milestones.map((one) => ({ number: one.number, users: sums(one.users) }));
   const f1 = exact.f1 && sums(exact.f1).map((parts) => parts / 1e5);
@@ -54,7 +54,7 @@
   }
   const at = (timeout) => ({
     sessions: sessions[timeout - 1],
-    mean: sessions[timeout - 1] ? Math.floor(totals[timeout - 1] / sessions[timeout - 1]) : 0,
+    mean: sessions[timeout - 1] ? Number(totals[timeout - 1] / BigInt(sessions[timeout - 1])) : 0,
   });
   const bounded = (timeout) => Math.min(LONGEST, Math.max(1, Math.round(timeout)));
 

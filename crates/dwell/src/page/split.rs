@@ -34,14 +34,14 @@ pub fn figure(report: &Report, split: &Split) -> Markup {
 fn drawn(report: &Report, value: &SplitValue, scale: Scale, label: &str) -> Markup {
     let marks = [("a", report.compared.from.timeout_s), ("b", report.compared.to.timeout_s)];
     html! {
-        p id=(label) { strong { (named(&value.value)) } " " span .date { (count(value.users)) " users, " (change(value.from.sessions as f64, value.to.sessions as f64)) } }
+        @let change = change(value.from.sessions as f64, value.to.sessions as f64);
+        p id=(label) { strong { (named(&value.value)) } " " span .date { (count(value.users)) " users, " (change) } }
         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-labelledby=(label) {
             @for tick in TICKS_S {
                 @let x = draw::coordinate(AXIS.at(f64::from(tick)));
                 line class="grid" x1=(x) x2=(x) y1=(PANEL.top) y2=(PANEL.foot) {}
-                text class="tick" x=(draw::coordinate(AXIS.at(f64::from(tick)).clamp(AXIS.left, AXIS.right - 8.0))) y=(PANEL.foot + 16.0) text-anchor="middle" {
-                    (seconds(tick))
-                }
+                @let x = draw::coordinate(AXIS.at(f64::from(tick)).min(AXIS.right - 8.0));
+                text class="tick" x=(x) y=(PANEL.foot + 16.0) text-anchor="middle" { (seconds(tick)) }
             }
             (draw::numbers(scale, PANEL, AXIS, short))
             @for (kind, timeout) in marks {
@@ -64,9 +64,8 @@ pub fn table(report: &Report, split: &Split) -> Markup {
                 thead {
                     tr {
                         th scope="col" { (split.column) } th scope="col" { "Users" } th scope="col" { "Events" }
-                        th scope="col" {
-                            "Sessions under " (from) } th scope="col" { "Sessions under " (to) } th scope="col" { "Change"
-                        }
+                        th scope="col" { "Sessions under " (from) } th scope="col" { "Sessions under " (to) }
+                        th scope="col" { "Change" }
                         th scope="col" { "Mean length under " (from) } th scope="col" { "Mean length under " (to) }
                     }
                 }

@@ -65,9 +65,8 @@ pub fn milestones(report: &Report) -> Markup {
             table .compared {
                 thead {
                     tr {
-                        th scope="col" {
-                            "Users who have had at least" } th .a-word scope="col" { "A: " (seconds(from))
-                        }
+                        th scope="col" { "Users who have had at least" }
+                        th .a-word scope="col" { "A: " (seconds(from)) }
                         th .b-word scope="col" { "B: " (seconds(to)) } th scope="col" { "Change" }
                     }
                 }
@@ -101,7 +100,8 @@ pub fn grid(report: &Report) -> Markup {
                         th scope="col" { "90 % are no longer" } th scope="col" { "99 % are no longer" }
                         th scope="col" { "Fewer under the double" }
                         @if truth {
-                            th scope="col" { "Breaks that are true" } th scope="col" { "True breaks found" } th scope="col" { "F1" }
+                            th scope="col" { "Breaks that are true" } th scope="col" { "True breaks found" }
+                            th scope="col" { "F1" }
                         }
                     }
                 }

@@ -9,6 +9,8 @@ use crate::report::{Report, TruthRow};
 
 const PANEL: Panel = Panel { top: NAMES + 26.0, foot: 300.0 };
 const HEIGHT: f64 = 342.0;
+const KEYS: [(&str, &str); 3] =
+    [("precision", "breaks that are true"), ("recall", "true breaks found"), ("f1", "both at once (F1)")];
 
 /// Draws precision, recall and F1 over all timeouts.
 pub fn figure(report: &Report, f1: &[f64]) -> Markup {
@@ -29,7 +31,7 @@ pub fn figure(report: &Report, f1: &[f64]) -> Markup {
             text class="panel" x=((AXIS.left + AXIS.right) / 2.0) y=(HEIGHT - 6.0) text-anchor="middle" { "timeout" }
             (draw::numbers(scale, PANEL, AXIS, |share| format!("{:.0} %", 100.0 * share)))
             (draw::marks(report, PANEL.foot))
-            (draw::title(PANEL, "Agreement", &[("precision", "breaks that are true"), ("recall", "true breaks found"), ("f1", "both at once (F1)")]))
+            (draw::title(PANEL, "Agreement", &KEYS))
             (draw::line("precision", on_grid(|truth| truth.precision)))
             (draw::line("recall", on_grid(|truth| truth.recall)))
             (draw::line("f1", whole(f1, AXIS, |f1| PANEL.at(scale.share(*f1)))))
