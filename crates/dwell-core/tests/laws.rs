@@ -527,7 +527,15 @@ fn where_every_activity_starts_sessions_are_users_and_gaps_no_shorter_than_the_t
             story(&bytes.iter().map(|step| [*step, 255, 0, 0, 0, 0, 3]).collect::<Vec<EventBytes>>())
         };
         let users: Vec<Vec<Named>> = users.iter().map(actions).collect();
-        let lab = observed(Lab::new(grid(), &[]), &users, &[]);
+        let lab = observed(Lab::new(grid(), &MILESTONES), &users, &[]);
+        let mut short_way = Lab::new(grid(), &MILESTONES);
+        for events in &users {
+            short_way
+                .observe_user_of_actions(events.iter().map(|(activity, _)| activity.happened_at), &standing_of(&[]));
+        }
+        assert_eq!((lab.users(), lab.activities()), (short_way.users(), short_way.activities()));
+        assert_eq!((lab.ledger(), lab.milestones()), (short_way.ledger(), short_way.milestones()));
+        assert_eq!(lab.grid(), short_way.grid());
         let gaps: Vec<i64> = users
             .iter()
             .flat_map(|events| events.windows(2))
