@@ -44,10 +44,10 @@ LAB_TIMEOUT = "timeout_s"
 LAB_CURVE = {"sessions": "sessions", "total_length_us": "total_length_us"}
 LAB_GRID = {
     "one_activity": "one_activity",
-    "median_us": "median_us",
-    "p75_us": "p75_us",
-    "p90_us": "p90_us",
-    "p99_us": "p99_us",
+    "median_us": "median_length_us",
+    "p75_us": "p75_length_us",
+    "p90_us": "p90_length_us",
+    "p99_us": "p99_length_us",
 }
 
 
@@ -103,7 +103,7 @@ def sessions(dwell: str, log: Path, rules: Path, out: Path) -> None:
 
 def lab(dwell: str, log: Path, rules: Path) -> str:
     """Returns Dwell's curve as CSV."""
-    return run([dwell, "lab", str(log), "--policy", str(rules), "--threads", "2", "--csv"])
+    return run([dwell, "lab", str(log), "--policy", str(rules), "--threads", "2", "--csv", "-"])
 
 
 def run(argv: list[str]) -> str:

@@ -82,7 +82,7 @@ pub struct InputArgs {
     /// Name of the app: ids of sessions are derived from it
     #[arg(long, default_value = "app", value_name = "NAME", help_heading = "How it is read")]
     pub app: String,
-    /// Up to when the log tells: sessions that could still go on then are open [default: its latest time]
+    /// Up to when the log tells: sessions that could still go on then are open [default: the latest time in it]
     #[arg(long, value_name = "TIME", help_heading = "How it is read")]
     pub as_of: Option<String>,
     /// Take up late events too, which otherwise are left out and counted

@@ -55,6 +55,7 @@ pub struct Shuffle {
     events: AtomicU64,
     first: AtomicI64,
     last: AtomicI64,
+    received: AtomicI64,
 }
 
 impl Shuffle {
@@ -73,6 +74,7 @@ impl Shuffle {
             events: AtomicU64::new(0),
             first: AtomicI64::new(i64::MAX),
             last: AtomicI64::new(i64::MIN),
+            received: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -100,10 +102,11 @@ impl Shuffle {
     /// Ends the gathering. All shufflers must have been flushed.
     pub fn group(self) -> Grouped {
         let time_range = self.time_range();
+        let told_until = time_range.map(|(_, last)| last.max(self.received.load(Ordering::Relaxed)));
         let mut runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner);
         runs.sort_by_key(|run| run.number);
         let users = self.users.into_inner().map_or_else(Vec::new, AllUsers::into_partitions);
-        Grouped { users, runs, time_range }
+        Grouped { users, runs, time_range, told_until }
     }
 
     fn keep(&self, mut run: Run) -> Result<(), ShuffleError> {
@@ -128,11 +131,12 @@ pub struct Grouped {
     pub(crate) users: Vec<PartitionUsers>,
     pub(crate) runs: Vec<Run>,
     time_range: Option<(i64, i64)>,
+    told_until: Option<i64>,
 }
 
 impl Grouped {
     pub(crate) fn from_parts(users: Vec<PartitionUsers>, runs: Vec<Run>) -> Self {
-        Grouped { users, runs, time_range: None }
+        Grouped { users, runs, time_range: None, told_until: None }
     }
 
     /// Returns how many partitions there are; in their order, users come in the order of their ids.
@@ -145,6 +149,12 @@ impl Grouped {
     #[must_use]
     pub fn users(&self) -> u64 {
         self.users.iter().map(|users| users.count() as u64).sum()
+    }
+
+    /// Returns the latest moment that the log knows of: when an event happened or came in, microseconds since 1970 in UTC.
+    #[must_use]
+    pub const fn told_until(&self) -> Option<i64> {
+        self.told_until
     }
 
     /// Returns the earliest and the latest moment of all events, microseconds since 1970 in UTC.

@@ -139,7 +139,9 @@ impl PartitionUsers {
             let length = chunk.len();
             chunk.extend_from_slice(&(text.len() as u16).to_le_bytes());
             chunk.extend_from_slice(text.as_bytes());
-            self.starts.push(((self.chunks.len() - 1) * CHUNK + length) as u32);
+            let start = u32::try_from((self.chunks.len() - 1) * CHUNK + length);
+            assert!(start.is_ok(), "the ids of one partition of users are longer than 4 GiB");
+            self.starts.push(start.unwrap_or(0));
         }
         local
     }

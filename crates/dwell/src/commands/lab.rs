@@ -55,7 +55,7 @@ pub struct LabArgs {
     /// Write one page with all pictures, to be read offline and printed
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write the whole curve, a row for every second from 1 s to 24 h
+    /// Write the whole curve, a row for every second from 1 s to 24 h; `-` is standard output, and nothing else then
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Everything as JSON on standard output
@@ -75,6 +75,9 @@ const LANE_LENGTH: Span = Span::from_hours(7 * 24);
 
 /// Looks at every timeout, and says and writes what it saw.
 pub fn run(args: &LabArgs, progress: &Progress) -> anyhow::Result<()> {
+    if args.json && args.csv.as_deref() == Some(Path::new("-")) {
+        bail!("--json and --csv - both want standard output; give --csv a file");
+    }
     let ruling = args.policy.ruling(&args.input.zone)?;
     let inputs = args.input.open(&ruling, Wanted { by: args.by.as_deref(), names: false })?;
     tell_plans(&inputs, progress);
@@ -82,11 +85,16 @@ pub fn run(args: &LabArgs, progress: &Progress) -> anyhow::Result<()> {
     rejects.tell();
     let question = question(&args.input, &ruling, &inputs, &loaded)?;
     let report = look(args, &ruling, &inputs, &loaded, &rejects, &question)?;
-    if let Some(path) = &args.csv {
-        write_file(path, |out| write_curve(out, &report))?;
-    }
     if let Some(path) = &args.html {
         write_file(path, |out| out.write_all(html(&report).as_bytes()))?;
+    }
+    if args.csv.as_deref() == Some(Path::new("-")) {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        write_curve(&mut out, &report)?;
+        return Ok(out.flush()?);
+    }
+    if let Some(path) = &args.csv {
+        write_file(path, |out| write_curve(out, &report))?;
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
     if args.json {

@@ -1,7 +1,7 @@
 //! `dwell sessions`: events of files become sessions, and a summary in words and numbers.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,7 +108,7 @@ pub fn tell_plans(inputs: &Inputs, progress: &Progress) {
 pub fn question(args: &InputArgs, ruling: &Ruling, inputs: &Inputs, loaded: &Loaded) -> anyhow::Result<Question> {
     let as_of = match &args.as_of {
         Some(text) => moment(text, &args.zone).context("--as-of")?,
-        None => Timestamp::from_micros(loaded.grouped.time_range().map_or(0, |(_, last)| last)),
+        None => Timestamp::from_micros(loaded.grouped.told_until().unwrap_or(0)),
     };
     Ok(Question::new(&args.app, &ruling.policy, &ruling.audiences, &inputs.names, as_of, args.late()))
 }
@@ -305,10 +305,4 @@ impl Summary<'_> {
             "bytes_spilled": self.loaded.spilled,
         })
     }
-}
-
-/// Says whether people look at standard output.
-#[must_use]
-pub fn is_watched() -> bool {
-    std::io::stdout().is_terminal()
 }

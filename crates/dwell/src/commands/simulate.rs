@@ -123,6 +123,9 @@ pub fn run(args: &Simulate, progress: &Progress) -> anyhow::Result<()> {
         event_names: args.names,
     };
     let written = write(&recipe, args, progress)?;
+    if progress.is_quiet() {
+        return Ok(());
+    }
     eprintln!(
         "{} events of {} users in {} true visits, {} to {}",
         count(written.events),

@@ -28,7 +28,7 @@ fn typed<A: Args>(command: &str, flags: &[&str]) -> anyhow::Result<A> {
     Ok(Typed::<A>::try_parse_from([&["dwell"], flags].concat())?.args)
 }
 
-/// Simulates two apps, makes sessions of what their users did, and looks at every timeout.
+/// Simulates a music app, makes sessions of what its users did, and looks at every timeout.
 pub fn run(args: &Try, progress: &Progress) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.folder)
         .with_context(|| format!("cannot make the folder {}", args.folder.display()))?;
