@@ -78,3 +78,70 @@ fn divide(run: &Run, bytes: &[u8], places: &[Place], parts: usize) -> Run {
     }
     Run::new(run.number, run.layout, run.unit, bytes, ends)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    use arrow_array::StringArray;
+
+    use super::*;
+    use crate::batch::{EventBatch, Users};
+    use crate::shuffle::{Shuffle, Shuffler};
+    use crate::sweep::{Events, User, Visitor, sweep};
+
+    /// Writes down whom it sees, and when.
+    struct Told(Vec<(String, Vec<i64>)>);
+
+    impl Visitor for Told {
+        type Error = Infallible;
+
+        const IN_ORDER: bool = true;
+
+        fn user(&mut self, user: &User<'_>) {
+            let times = match &user.events {
+                Events::Actions(times) => times.to_vec(),
+                Events::Known { events, .. } => {
+                    events.iter().map(|event| event.activity.happened_at.as_micros()).collect()
+                }
+            };
+            self.0.push((user.id.to_owned(), times));
+        }
+
+        fn end_stretch(&mut self, _: usize) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    fn told(grouped: &Grouped) -> Vec<(String, Vec<i64>)> {
+        match sweep(grouped, vec![Told(Vec::new())]) {
+            Ok(told) => told.into_iter().flat_map(|told| told.0).collect(),
+            Err(_) => panic!("the sweep failed"),
+        }
+    }
+
+    #[test]
+    fn a_partition_that_is_divided_holds_the_same_users_in_the_same_order() {
+        let shuffle = Shuffle::new(0, u64::MAX);
+        let mut shuffler = Shuffler::new(&shuffle);
+        let ids: Vec<String> = (0..100).map(|user| format!("user{user}")).collect();
+        for round in 0..20_i64 {
+            let keys: Vec<u32> = (0..100).map(|user| user * 37 % 100).collect();
+            let values = Arc::new(StringArray::from_iter_values(&ids));
+            let happened_at =
+                keys.iter().map(|key| round * 1_000_001 + i64::from(*key) * 500 - 7 * (round % 3)).collect();
+            let batch = EventBatch { users: Users::Dictionary { values, keys }, happened_at, details: None };
+            shuffler.take(&batch).unwrap();
+        }
+        shuffler.flush().unwrap();
+        let grouped = shuffle.group();
+        assert_eq!(grouped.partitions(), 1);
+        for wanted in [1, 50, 1_000, 1_000_000] {
+            let parts = split(&grouped, 0, wanted).unwrap();
+            assert_eq!(told(&parts), told(&grouped), "{wanted}");
+            assert_eq!(parts.partitions() == 1, wanted == 1_000_000);
+        }
+        assert_eq!(told(&grouped).len(), 100);
+    }
+}
