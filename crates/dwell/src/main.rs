@@ -18,9 +18,6 @@ use dwell_lake::read::ReadError;
 use crate::commands::sessions::BrokenLaw;
 use crate::progress::Progress;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Parser, Debug)]
 #[command(name = "dwell", version, about, propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {

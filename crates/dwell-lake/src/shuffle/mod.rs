@@ -235,7 +235,7 @@ impl<'s> Shuffler<'s> {
             Users::Plain(ids) => {
                 let mut places = std::mem::take(&mut self.places);
                 users.places(ids, &mut self.scratch, &mut places);
-                let done = self.append(batch, |index| places[index]);
+                let done = self.append(batch, places.iter().copied());
                 self.places = places;
                 done?;
             }
@@ -246,7 +246,7 @@ impl<'s> Shuffler<'s> {
                     users.places(values, &mut self.scratch, &mut places);
                     (values.clone(), places)
                 });
-                let done = self.append(batch, |index| places[keys[index] as usize]);
+                let done = self.append(batch, keys.iter().map(|key| places[*key as usize]));
                 self.dictionary = Some((values, places));
                 done?;
             }
@@ -263,24 +263,28 @@ impl<'s> Shuffler<'s> {
         self.shuffle.events.fetch_add(batch.len() as u64, Ordering::Relaxed);
     }
 
-    fn append(&mut self, batch: &EventBatch, place: impl Fn(usize) -> Place) -> Result<(), ShuffleError> {
+    fn append(&mut self, batch: &EventBatch, places: impl Iterator<Item = Place> + Clone) -> Result<(), ShuffleError> {
         match &batch.details {
             Some(details) => {
-                self.append_wide(batch, details, place);
+                self.append_wide(batch, details, places);
                 Ok(())
             }
-            None => self.append_narrow(batch, place),
+            None => self.append_narrow(batch, places),
         }
     }
 
     /// Appends as long as all moments are whole in the unit; where one is not, goes on in the next smaller unit.
-    fn append_narrow(&mut self, batch: &EventBatch, place: impl Fn(usize) -> Place) -> Result<(), ShuffleError> {
+    fn append_narrow(
+        &mut self,
+        batch: &EventBatch,
+        places: impl Iterator<Item = Place> + Clone,
+    ) -> Result<(), ShuffleError> {
         let mut done = 0;
         while done < batch.len() {
             done += match self.unit {
-                1_000_000 => self.append_in_unit::<1_000_000>(batch, done, &place),
-                1_000 => self.append_in_unit::<1_000>(batch, done, &place),
-                _ => self.append_in_unit::<1>(batch, done, &place),
+                1_000_000 => self.append_in_unit::<1_000_000>(batch, done, places.clone()),
+                1_000 => self.append_in_unit::<1_000>(batch, done, places.clone()),
+                _ => self.append_in_unit::<1>(batch, done, places.clone()),
             };
             if done < batch.len() {
                 self.flush()?;
@@ -290,21 +294,20 @@ impl<'s> Shuffler<'s> {
         Ok(())
     }
 
+    /// Appends events from the one at `from` on, until one's moment is not whole in the unit; returns how many.
     fn append_in_unit<const UNIT: i64>(
         &mut self,
         batch: &EventBatch,
         from: usize,
-        place: impl Fn(usize) -> Place,
+        places: impl Iterator<Item = Place>,
     ) -> usize {
-        let before = self.bytes;
         let mut bytes = 0;
         let mut done = 0;
-        for (index, at) in batch.happened_at.iter().enumerate().skip(from) {
+        for (place, at) in places.zip(&batch.happened_at).skip(from) {
             let units = at / UNIT;
             if units * UNIT != *at {
                 break;
             }
-            let place = place(index);
             let buffer = &mut self.buffers[place.partition as usize];
             let length = buffer.bytes.len();
             buffer.writer.write(place, units, &mut buffer.bytes);
@@ -312,13 +315,12 @@ impl<'s> Shuffler<'s> {
             bytes += buffer.bytes.len() - length;
             done += 1;
         }
-        self.bytes = before + bytes;
+        self.bytes += bytes;
         done
     }
 
-    fn append_wide(&mut self, batch: &EventBatch, details: &Details, place: impl Fn(usize) -> Place) {
-        for (index, (at, detail)) in batch.happened_at.iter().zip(&details.rows).enumerate() {
-            let place = place(index);
+    fn append_wide(&mut self, batch: &EventBatch, details: &Details, places: impl Iterator<Item = Place>) {
+        for ((place, at), detail) in places.zip(&batch.happened_at).zip(&details.rows) {
             let buffer = &mut self.buffers[place.partition as usize];
             let length = buffer.bytes.len();
             let (start, end) = detail.message_id;
