@@ -51,15 +51,15 @@ impl Grid {
         Grid { timeouts, up_to }
     }
 
-    /// Returns 64 timeouts from 1 s to 24 h, each about a fifth longer than the one before, with the vendors'
-    /// defaults and the round ones among them.
+    /// Returns 64 timeouts from 1 s to 24 h, the vendors' defaults and the round ones among them: from 10 s on each is
+    /// about a fifth longer than the one before, and below, where nobody sets one, there are three.
     #[must_use]
     pub fn standard() -> Self {
         const SECONDS: [u64; LARGEST_GRID] = [
-            1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 20, 25, 30, 37, 45, 52, 60, 75, 90, 105, 120, 150, 180, 210, 240, 300,
-            360, 420, 480, 540, 600, 720, 900, 1050, 1200, 1500, 1800, 2100, 2400, 2700, 3000, 3600, 4500, 5400, 6300,
-            7200, 9000, 10_800, 12_600, 14_400, 16_200, 18_000, 21_600, 25_200, 28_800, 32_400, 36_000, 43_200, 50_400,
-            57_600, 64_800, 72_000, 86_400,
+            1, 2, 5, 10, 12, 15, 20, 25, 30, 37, 45, 52, 60, 75, 90, 105, 120, 150, 180, 210, 240, 270, 300, 360, 420,
+            480, 540, 600, 720, 840, 900, 1050, 1200, 1500, 1800, 2100, 2400, 2700, 3000, 3300, 3600, 4500, 5400, 6300,
+            7200, 9000, 10_800, 12_600, 14_400, 16_200, 18_000, 21_600, 25_200, 28_800, 32_400, 36_000, 39_600, 43_200,
+            46_800, 50_400, 57_600, 64_800, 72_000, 86_400,
         ];
         Grid::new(&SECONDS.map(|seconds| Timeout::from_secs(seconds).unwrap_or(Timeout::DEFAULT)))
     }
@@ -145,6 +145,19 @@ struct Kept {
     length: Span,
     from: u8,
     to: u8,
+}
+
+/// Which of the kept values lie in which bucket: places, since the values are many.
+struct ByBucket {
+    ends: Vec<u32>,
+    order: Vec<u32>,
+}
+
+impl ByBucket {
+    fn of(&self, bucket: usize) -> &[u32] {
+        let start = if bucket == 0 { 0 } else { self.ends[bucket - 1] };
+        &self.order[start as usize..self.ends[bucket] as usize]
+    }
 }
 
 impl Lengths {
@@ -273,7 +286,7 @@ impl Lengths {
             let mut asked = ASKED.map(|thousandths| {
                 let rank = rank_of(counts.iter().sum(), thousandths);
                 let Some((bucket, rank)) = find(counts, rank) else { return Some(Span::ZERO) };
-                self.exact(place, bucket, rank, &by_bucket[bucket])
+                self.exact(place, bucket, rank, by_bucket.of(bucket))
             });
             missing += asked.iter().filter(|found| found.is_none()).count();
             let mut next = |index: usize| asked[index].take().unwrap_or(Span::ZERO);
@@ -283,7 +296,7 @@ impl Lengths {
     }
 
     /// Returns the value with this rank, counted from 0, among those of one bucket under one timeout.
-    fn exact(&self, place: usize, bucket: usize, rank: u64, kept: &[Kept]) -> Option<Span> {
+    fn exact(&self, place: usize, bucket: usize, rank: u64, kept: &[u32]) -> Option<Span> {
         let singles = if bucket == 0 { self.one_activity()[place] } else { 0 };
         if rank < singles {
             return Some(Span::ZERO);
@@ -292,7 +305,8 @@ impl Lengths {
             return None;
         }
         let there = |kept: &&Kept| usize::from(kept.from) <= place && place < usize::from(kept.to);
-        let mut lengths: Vec<Span> = kept.iter().filter(there).map(|kept| kept.length).collect();
+        let kept = kept.iter().map(|index| &self.kept[*index as usize]);
+        let mut lengths: Vec<Span> = kept.filter(there).map(|kept| kept.length).collect();
         let rank = (rank - singles) as usize;
         if lengths.len() <= rank {
             return None;
@@ -360,12 +374,21 @@ impl Lengths {
         counts
     }
 
-    fn kept_by_bucket(&self) -> Vec<Vec<Kept>> {
-        let mut by_bucket = alloc::vec![Vec::new(); BUCKETS];
+    fn kept_by_bucket(&self) -> ByBucket {
+        let mut ends = alloc::vec![0; BUCKETS + 1];
         for kept in &self.kept {
-            by_bucket[bucket_of(kept.length)].push(*kept);
+            ends[bucket_of(kept.length) + 1] += 1;
         }
-        by_bucket
+        for bucket in 0..BUCKETS {
+            ends[bucket + 1] += ends[bucket];
+        }
+        let mut order = alloc::vec![0; self.kept.len()];
+        for (index, kept) in self.kept.iter().enumerate() {
+            let next = &mut ends[bucket_of(kept.length)];
+            order[*next as usize] = index as u32;
+            *next += 1;
+        }
+        ByBucket { ends, order }
     }
 }
 

@@ -10,9 +10,11 @@ pub struct Milestones {
     numbers: Vec<u32>,
     /// For each number, at `s`: users that have that many sessions under timeouts up to `s` seconds and no longer.
     reach: Vec<Vec<u32>>,
-    /// The user at hand: sessions under every timeout, and the gaps that part the others.
+    /// The user at hand: sessions under every timeout, and the longest gaps that part the others, the longest first.
     always: u32,
     gaps: Vec<u32>,
+    /// So many gaps decide, and no more are kept.
+    most: usize,
 }
 
 const ALL: usize = Timeout::LONGEST.as_secs() as usize;
@@ -26,7 +28,8 @@ impl Milestones {
         numbers.dedup();
         numbers.retain(|number| 0 < *number);
         let reach = numbers.iter().map(|_| alloc::vec![0; ALL + 1]).collect();
-        Milestones { numbers, reach, always: 0, gaps: Vec::new() }
+        let most = numbers.last().map_or(0, |largest| *largest as usize - 1);
+        Milestones { numbers, reach, always: 0, gaps: Vec::new(), most }
     }
 
     /// Notes a session of the user at hand that is there under every timeout.
@@ -38,24 +41,33 @@ impl Milestones {
     /// Notes a gap that parts two sessions of the user at hand under timeouts up to `reached` seconds.
     #[inline]
     pub fn gap(&mut self, reached: u32) {
-        if 0 < reached {
-            self.gaps.push(reached);
+        let is_full = self.gaps.len() == self.most;
+        if reached == 0 || (is_full && self.gaps.last().is_none_or(|shortest| reached <= *shortest)) {
+            return;
         }
+        if is_full {
+            self.gaps.pop();
+        }
+        let place = self.gaps.partition_point(|longer| reached <= *longer);
+        self.gaps.insert(place, reached);
     }
 
     /// Says that the user at hand has no more; returns whether they have a session.
     pub fn end_user(&mut self) -> bool {
-        let (always, gaps) = (self.always, &mut self.gaps);
-        let mut longest = gaps.as_mut_slice();
-        for (number, reach) in self.numbers.iter().zip(&mut self.reach).rev() {
-            let missing = number.saturating_sub(always);
-            if missing == 0 {
-                reach[ALL] += 1;
-            } else if missing as usize <= longest.len() {
-                // The missing-th longest gap decides: the others are no longer than it, and of no more use.
-                let (_, decides, _) = longest.select_nth_unstable_by(missing as usize - 1, |one, other| other.cmp(one));
-                reach[*decides as usize] += 1;
-                longest = &mut longest[..missing as usize];
+        let always = self.always;
+        for (number, reach) in self.numbers.iter().zip(&mut self.reach) {
+            let missing = number.saturating_sub(always) as usize;
+            if always == 0 {
+                continue;
+            }
+            // The missing-th longest gap decides: under a timeout that it reaches there are so many sessions.
+            match missing.checked_sub(1) {
+                None => reach[ALL] += 1,
+                Some(place) => {
+                    if let Some(decides) = self.gaps.get(place) {
+                        reach[*decides as usize] += 1;
+                    }
+                }
             }
         }
         let has_any = 0 < always;

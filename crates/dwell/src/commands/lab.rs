@@ -153,17 +153,19 @@ fn look(
     rejects: &Rejects,
     question: &Question,
 ) -> anyhow::Result<Report> {
-    let swept = swept(args, loaded, question)?;
+    let mut swept = swept(args, loaded, question)?;
     if swept.too_many_values {
         let column = args.by.as_deref().unwrap_or_default();
         bail!("the column {column} has more than {LARGEST_SPLIT} values; split by one that has fewer");
     }
-    let mut lab = LabSweep::empty_lab(&args.milestones);
-    if swept.labs.len() == 1 {
-        lab = swept.labs.values().next().context("the lab is gone")?.clone();
+    let lab = if args.by.is_some() {
+        let mut all = LabSweep::empty_lab(&args.milestones);
+        swept.labs.values().for_each(|part| all.merge(part.clone()));
+        all
     } else {
-        swept.labs.values().for_each(|part| lab.merge(part.clone()));
-    }
+        // The lengths that are kept are many: they are moved, not copied.
+        std::mem::take(&mut swept.labs).into_values().next().unwrap_or_else(|| LabSweep::empty_lab(&args.milestones))
+    };
     let curve = lab.ledger().curve();
     let from = args.policy.timeout.unwrap_or_else(|| in_force(&ruling.policy));
     let to =
