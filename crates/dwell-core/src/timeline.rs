@@ -99,11 +99,15 @@ impl<'p> Timeline<'p> {
     /// Takes an event, in any order. `message_id` names it within the app; an empty one is nobody's duplicate.
     pub fn observe(&mut self, activity: &Activity, message_id: &str, received_at: Timestamp) -> Effects {
         let nothing = |outcome| Effects { outcome, retracted: Vec::new(), stated: Vec::new() };
+        let lateness = self.standing.rules_at(activity.happened_at).allowed_lateness;
+        // Lateness is a property of the record alone, so it comes before what else has arrived.
+        if is_late(activity.happened_at, received_at, lateness) {
+            return nothing(Outcome::Late);
+        }
         if self.known.contains_key(message_id) {
             return nothing(Outcome::Duplicate);
         }
-        let lateness = self.standing.rules_at(activity.happened_at).allowed_lateness;
-        if is_late(activity.happened_at, received_at, lateness) || activity.happened_at < self.settled_until {
+        if activity.happened_at < self.settled_until {
             return nothing(Outcome::Late);
         }
         if !message_id.is_empty() {

@@ -562,3 +562,13 @@ fn orphans_that_find_a_session_are_all_counted() {
     let sessions = nested(&[(0, true), (10, false), (3, false), (3, true), (2, false)]);
     assert_eq!(sessions, [(0, 2, 1), (0, 10, 1), (2, 3, 2), (3, 10, 2), (10, 86_400, 5)]);
 }
+
+#[test]
+fn a_late_copy_of_a_known_event_is_late_as_in_a_file() {
+    let standing = Policy::default().standing_of("ada", &[], &[]);
+    let mut timeline = dwell_core::timeline::Timeline::new("app", "ada", &standing);
+    let action = Activity::new(at(0), EventKind::Action);
+    let outcomes =
+        [0, 60, 72 * 3600 + 1].map(|seconds| timeline.observe(&action, "one", at(seconds * 1_000_000)).outcome);
+    assert_eq!(outcomes, [Outcome::Joined, Outcome::Duplicate, Outcome::Late]);
+}
