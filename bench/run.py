@@ -103,7 +103,8 @@ def main() -> int:
     threads = keep_to(given.threads)
     make_venv()
     dwell = given.dwell or built("dwell", ROOT, ["-p", "dwell"])
-    floor = given.floor or built("floor", BENCH / "floor", [])
+    # The floor answers nothing, and a smoke asks for answers only.
+    floor = None if given.smoke else given.floor or built("floor", BENCH / "floor", [])
     log = given.data or simulated(dwell, given)
     by_user = sorted_by_user(log, given)
     contenders = all_contenders(dwell, floor, log, by_user, given)
@@ -231,7 +232,7 @@ def all_contenders(dwell, floor, log, by_user, given) -> list[Contender]:
     def floors(file: str) -> list[Contender]:
         threads = str(given.threads)
         argv = [floor, file, "--threads", threads, "--user"]
-        return [Contender(f"floor, {form}", where(file), [*argv, form]) for form in FLOORS]
+        return [Contender(f"floor, {form}", where(file), [*argv, form]) for form in FLOORS if floor]
 
     def peer(name: str, task: str) -> Contender:
         argv = [python(), str(BENCH / "peers" / f"{name}.py"), log, "--timeout", str(TIMEOUT_SECONDS)]
