@@ -54,7 +54,11 @@ fn mutants() -> Done {
     if run(cargo_command().args(["mutants", "--version"])).is_err() {
         cargo(&["install", "cargo-mutants", "--locked"])?;
     }
-    cargo(&["mutants", "--package", "dwell-core"])
+    // A mutant needs to be noticed, not explained: without these a broken law looks for a simpler case for minutes.
+    run(cargo_command()
+        .args(["mutants", "--package", "dwell-core", "--timeout", "180"])
+        .env("DWELL_SHRINK", "0")
+        .env("PROPTEST_CASES", "16"))
 }
 
 fn fuzz() -> Done {
