@@ -40,6 +40,7 @@ fn test() -> Done {
     cargo(&["test", "--workspace"])?;
     run(cargo_command().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     cargo(&["build", "--release", "--package", "dwell"])?;
+    first_command()?;
     oracle(&[])?;
     smoke()
 }
@@ -77,6 +78,14 @@ fn fuzz() -> Done {
 fn bench() -> Done {
     cargo(&["build", "--release", "--package", "dwell"])?;
     run(Command::new("python3").arg(root().join("bench/run.py")).args(["--events", "100M", "--users", "2M"]))
+}
+
+/// Runs what the README tells everybody to run first.
+fn first_command() -> Done {
+    let folder = target().join("try");
+    run(cargo_command().args(["run", "--release", "--", "try", "--folder"]).arg(&folder))?;
+    let page = folder.join("lab.html");
+    if page.exists() { Ok(()) } else { Err(format!("{} was not written", page.display())) }
 }
 
 /// Compares the binary with independent counts, in SQL and in Python.
