@@ -352,7 +352,7 @@ impl<'a> Taken<'a> {
     }
 
     fn message_id(&self, event: Option<&WideEvent>) -> &'a str {
-        event.map_or("", |event| std::str::from_utf8(event.message_id(self.message_ids)).unwrap_or_default())
+        event.map_or("", |event| event.message_id(self.message_ids))
     }
 }
 

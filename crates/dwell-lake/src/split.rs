@@ -57,13 +57,11 @@ fn divide(run: &Run, bytes: &[u8], places: &[Place], parts: usize) -> Run {
             for (local, event) in all {
                 let place = places[local as usize];
                 let (bytes, _, events) = &mut buffers[place.partition as usize];
-                let (start, length) = event.message_id;
-                let message_id = std::str::from_utf8(&message_ids[start..start + length]).unwrap_or_default();
                 wide::write(
                     place.local,
                     event.activity.happened_at.as_micros(),
                     &Detail::from(&event),
-                    message_id,
+                    event.message_id(&message_ids),
                     bytes,
                 );
                 *events += 1;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use dwell_core::event::{Activity, EventKind, is_late};
+use dwell_core::event::{Activity, EventKind, is_late, order};
 use dwell_core::policy::Standing;
 use dwell_core::time::Timestamp;
 use hashbrown::HashSet;
@@ -294,29 +294,16 @@ fn sort_nearly_sorted(times: &mut [i64], late: &mut Vec<i64>) {
     }
 }
 
-/// Sorts one user's events by (`happened_at`, `message_id`). Among events that these do not tell apart everything else
-/// decides, never the order of arrival.
+/// Sorts one user's events as core orders them. Among events that are one to the rules, what else is known decides,
+/// never the order of arrival.
 fn put_in_order(events: &mut [WideEvent], message_ids: &[u8]) {
-    let rest = |event: &WideEvent| {
-        let a = &event.activity;
-        (
-            a.kind,
-            event.received_at,
-            a.remaining,
-            a.player,
-            a.device,
-            a.platform,
-            a.campaign,
-            event.name,
-            event.by,
-            event.truth,
-        )
-    };
+    let rest = |event: &WideEvent| (event.received_at, event.name, event.by, event.truth);
     events.sort_by(|one, other| {
-        let times = one.activity.happened_at.cmp(&other.activity.happened_at);
-        times
-            .then_with(|| one.message_id(message_ids).cmp(other.message_id(message_ids)))
-            .then_with(|| rest(one).cmp(&rest(other)))
+        // Ids are only looked at where the moment does not decide.
+        one.activity.happened_at.cmp(&other.activity.happened_at).then_with(|| {
+            let (id, other_id) = (one.message_id(message_ids), other.message_id(message_ids));
+            order((&one.activity, id), (&other.activity, other_id)).then_with(|| rest(one).cmp(&rest(other)))
+        })
     });
 }
 

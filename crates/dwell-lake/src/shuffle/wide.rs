@@ -26,8 +26,10 @@ impl WideEvent {
     /// Returns the message id; empty when it has none.
     #[must_use]
     #[inline]
-    pub fn message_id<'a>(&self, message_ids: &'a [u8]) -> &'a [u8] {
-        &message_ids[self.message_id.0..self.message_id.0 + self.message_id.1]
+    pub fn message_id<'a>(&self, message_ids: &'a [u8]) -> &'a str {
+        let (start, length) = self.message_id;
+        // Ids were written from texts, each in one piece.
+        std::str::from_utf8(&message_ids[start..start + length]).unwrap_or_default()
     }
 }
 

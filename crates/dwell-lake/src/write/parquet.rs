@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
-use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriter, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -163,9 +162,4 @@ impl SessionSink for ParquetSink<'_> {
             None => Err(WriteError::GivenUp),
         }
     }
-}
-
-/// Makes sure that the schema can be written at all, without a file.
-pub fn check_schema() -> Result<(), ParquetError> {
-    ArrowSchemaConverter::new().convert(&SCHEMA).map(|_| ())
 }
