@@ -42,6 +42,28 @@ fn moments() -> impl Strategy<Value = Vec<Timestamp>> {
     })
 }
 
+/// More moments than a block of gaps holds, with gaps that are often alike, and of all lengths.
+fn many_moments() -> impl Strategy<Value = Vec<Timestamp>> {
+    let seconds = prop_oneof![Just(0), Just(3), Just(60), Just(2_000), 0i64..100, 0i64..100_000, Just(86_400)];
+    let gap = (seconds, 0i64..2).prop_map(|(seconds, micros)| seconds * 1_000_000 + micros);
+    prop::collection::vec(gap, 0..300).prop_map(|gaps| {
+        gaps.iter()
+            .scan(0, |now, gap| {
+                *now += gap;
+                Some(at(*now))
+            })
+            .collect()
+    })
+}
+
+fn grids() -> impl Strategy<Value = Grid> {
+    let some = prop::collection::vec(1u64..90_000, 1..9).prop_map(|seconds| {
+        let timeouts = seconds.iter().filter_map(|seconds| Timeout::from_secs(*seconds).ok());
+        Grid::new(&timeouts.collect::<Vec<_>>())
+    });
+    prop_oneof![Just(Grid::standard()), some]
+}
+
 proptest! {
     #[test]
     fn actions_are_sessionized_alike(moments in moments(), kind in 0u8..8, played_before in any::<bool>()) {
@@ -63,12 +85,19 @@ proptest! {
     }
 
     #[test]
-    fn actions_go_into_the_lab_alike(moments in moments(), kind in 0u8..8) {
+    fn actions_go_into_the_lab_alike(
+        users in prop::collection::vec(prop_oneof![moments(), many_moments()], 0..4),
+        grid in grids(),
+        kind in 0u8..8,
+    ) {
         let standing = standing(kind);
-        let actions: Vec<_> = moments.iter().map(|at| Activity::new(*at, EventKind::Action)).collect();
-        let (mut slow, mut fast) = (Lab::new(Grid::standard(), &[1, 2, 3]), Lab::new(Grid::standard(), &[1, 2, 3]));
-        slow.observe_user(&actions, &standing);
-        fast.observe_user_of_actions(moments, &standing);
+        let (mut slow, mut fast) = (Lab::new(grid.clone(), &[1, 2, 3]), Lab::new(grid, &[1, 2, 3]));
+        for moments in users {
+            let actions: Vec<_> = moments.iter().map(|at| Activity::new(*at, EventKind::Action)).collect();
+            slow.observe_user(&actions, &standing);
+            fast.observe_user_of_actions(&moments, &standing);
+        }
+        prop_assert_eq!((slow.users(), slow.activities()), (fast.users(), fast.activities()));
         prop_assert_eq!(slow.ledger(), fast.ledger());
         prop_assert_eq!(slow.grid(), fast.grid());
         prop_assert_eq!(slow.milestones(), fast.milestones());

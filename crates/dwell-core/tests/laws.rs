@@ -532,8 +532,8 @@ fn where_every_activity_starts_sessions_are_users_and_gaps_no_shorter_than_the_t
         let lab = observed(Lab::new(grid(), &MILESTONES), &users, &[]);
         let mut short_way = Lab::new(grid(), &MILESTONES);
         for events in &users {
-            short_way
-                .observe_user_of_actions(events.iter().map(|(activity, _)| activity.happened_at), &standing_of(&[]));
+            let moments: Vec<_> = events.iter().map(|(activity, _)| activity.happened_at).collect();
+            short_way.observe_user_of_actions(&moments, &standing_of(&[]));
         }
         assert_eq!((lab.users(), lab.activities()), (short_way.users(), short_way.activities()));
         assert_eq!((lab.ledger(), lab.milestones()), (short_way.ledger(), short_way.milestones()));

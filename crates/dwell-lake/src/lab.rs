@@ -229,16 +229,14 @@ impl<'q> LabSweep<'q> {
         self.labs.entry(by).or_insert_with(|| self.empty.clone())
     }
 
-    fn actions(&mut self, user: &str, times: &[i64]) {
+    fn actions(&mut self, user: &str, moments: &[Timestamp]) {
         let standing = self.question.standing_of(user);
-        let action = |at: &i64| Activity::new(Timestamp::from_micros(*at), EventKind::Action);
-        self.counted.activities += times.len() as u64;
-        let moments = times.iter().map(|at| Timestamp::from_micros(*at));
+        self.counted.activities += moments.len() as u64;
         self.lab_for(0).observe_user_of_actions(moments, standing);
         let hash = xxh3_64(user.as_bytes());
         if self.sample.wants(hash) || self.lanes.wants(hash) {
             self.activities.clear();
-            self.activities.extend(times.iter().map(action));
+            self.activities.extend(moments.iter().map(|at| Activity::new(*at, EventKind::Action)));
             self.sample_user(user, hash, standing);
         }
     }

@@ -223,15 +223,14 @@ impl<'q, S: SessionSink> Sessionize<'q, S> {
         Sessionize { question, tally, sink, broken: None, joined: 0, taken: Vec::new() }
     }
 
-    fn actions(&mut self, user: &str, times: &[i64]) {
+    fn actions(&mut self, user: &str, moments: &[Timestamp]) {
         let question = self.question;
         let mut sessionizer = Sessionizer::new(question.standing_of(user));
         let mut before = Before::default();
-        let moments = times.iter().map(|at| Timestamp::from_micros(*at));
-        sessionizer.observe_actions(moments, |closed| {
+        sessionizer.observe_actions(moments.iter().copied(), |closed| {
             self.note(user, closed.session, Some(closed.reason), &mut before, Taken::default());
         });
-        self.tally.outcomes[0] += times.len() as u64;
+        self.tally.outcomes[0] += moments.len() as u64;
         self.end_user(user, sessionizer, &mut before, Taken::default());
     }
 

@@ -15,7 +15,7 @@ pub fn split(grouped: &Grouped, partition: usize, events_wanted: u64) -> Result<
     for run in &grouped.runs {
         let bytes = run.partition(partition, &mut room)?;
         match run.layout {
-            Layout::Narrow => narrow::read(bytes, run.unit, |local, _| counts[local as usize] += 1),
+            Layout::Narrow(shape) => shape.read(bytes, |local, _| counts[local as usize] += 1),
             Layout::Wide => wide::read(bytes, &mut Vec::new(), |local, _| counts[local as usize] += 1),
         }
     }
@@ -42,39 +42,49 @@ pub fn split(grouped: &Grouped, partition: usize, events_wanted: u64) -> Result<
 }
 
 fn divide(run: &Run, bytes: &[u8], places: &[Place], parts: usize) -> Run {
-    let mut buffers: Vec<(Vec<u8>, narrow::Writer, u32)> = (0..parts).map(|_| Default::default()).collect();
-    match run.layout {
-        Layout::Narrow => narrow::read(bytes, run.unit, |local, at| {
-            let place = places[local as usize];
-            let (bytes, writer, events) = &mut buffers[place.partition as usize];
-            writer.write(place, at / run.unit, bytes);
-            *events += 1;
-        }),
-        Layout::Wide => {
-            let mut message_ids = Vec::new();
-            let mut all = Vec::new();
-            wide::read(bytes, &mut message_ids, |local, event| all.push((local, event)));
-            for (local, event) in all {
+    let (layout, bytes, ends) = match run.layout {
+        Layout::Narrow(shape) => {
+            let (mut events, mut counts) = (Vec::new(), vec![0; parts]);
+            shape.read(bytes, |local, at| {
                 let place = places[local as usize];
-                let (bytes, _, events) = &mut buffers[place.partition as usize];
-                wide::write(
-                    place.local,
-                    event.activity.happened_at.as_micros(),
-                    &Detail::from(&event),
-                    event.message_id(&message_ids),
-                    bytes,
-                );
-                *events += 1;
-            }
+                counts[place.partition as usize] += 1;
+                events.push((place, at / shape.unit()));
+            });
+            let (shape, bytes, ends) = narrow::lay_out(&events, &counts, shape.unit());
+            (Layout::Narrow(shape), bytes, ends)
         }
+        Layout::Wide => {
+            let (bytes, ends) = divide_wide(bytes, places, parts);
+            (Layout::Wide, bytes, ends)
+        }
+    };
+    Run::new(run.number, layout, bytes, ends)
+}
+
+fn divide_wide(bytes: &[u8], places: &[Place], parts: usize) -> (Vec<u8>, Vec<(u64, u32)>) {
+    let mut buffers: Vec<(Vec<u8>, u32)> = vec![Default::default(); parts];
+    let mut message_ids = Vec::new();
+    let mut all = Vec::new();
+    wide::read(bytes, &mut message_ids, |local, event| all.push((local, event)));
+    for (local, event) in all {
+        let place = places[local as usize];
+        let (bytes, events) = &mut buffers[place.partition as usize];
+        wide::write(
+            place.local,
+            event.activity.happened_at.as_micros(),
+            &Detail::from(&event),
+            event.message_id(&message_ids),
+            bytes,
+        );
+        *events += 1;
     }
     let mut bytes = Vec::new();
     let mut ends = Vec::new();
-    for (part, _, events) in buffers {
+    for (part, events) in buffers {
         bytes.extend_from_slice(&part);
         ends.push((bytes.len() as u64, events));
     }
-    Run::new(run.number, run.layout, run.unit, bytes, ends)
+    (bytes, ends)
 }
 
 #[cfg(test)]
@@ -99,7 +109,7 @@ mod tests {
 
         fn user(&mut self, user: &User<'_>) {
             let times = match &user.events {
-                Events::Actions(times) => times.to_vec(),
+                Events::Actions(times) => times.iter().map(|at| at.as_micros()).collect(),
                 Events::Known { events, .. } => {
                     events.iter().map(|event| event.activity.happened_at.as_micros()).collect()
                 }

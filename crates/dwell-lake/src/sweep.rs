@@ -11,7 +11,7 @@ use crate::question::LateEvents;
 use crate::shuffle::run::Layout;
 use crate::shuffle::users::PartitionUsers;
 use crate::shuffle::wide::{self, WideEvent};
-use crate::shuffle::{EVENTS_PER_PARTITION, Grouped, ShuffleError, narrow};
+use crate::shuffle::{EVENTS_PER_PARTITION, Grouped, ShuffleError};
 use crate::split::split;
 
 /// A partition of more events than this is divided before it is sorted.
@@ -29,8 +29,8 @@ pub struct User<'a> {
 /// The events of one user.
 #[derive(Debug)]
 pub enum Events<'a> {
-    /// All are actions of which nothing else is known: microseconds since 1970 in UTC.
-    Actions(&'a [i64]),
+    /// All are actions of which nothing else is known.
+    Actions(&'a [Timestamp]),
     /// Of some more is known.
     Known {
         /// The events.
@@ -108,12 +108,12 @@ pub fn sweep<V: Visitor>(grouped: &Grouped, visitors: Vec<V>) -> Result<Vec<V>, 
 struct Room {
     from_disk: Vec<u8>,
     locals: Vec<u32>,
-    times: Vec<i64>,
+    times: Vec<Timestamp>,
     wide: Vec<WideEvent>,
     message_ids: Vec<u8>,
     starts: Vec<u32>,
-    sorted_times: Vec<i64>,
-    late: Vec<i64>,
+    sorted_times: Vec<Timestamp>,
+    late: Vec<Timestamp>,
     order: Vec<u32>,
     of_user: Vec<WideEvent>,
 }
@@ -159,15 +159,16 @@ impl Room {
         starts.clear();
         starts.resize(users.count() + 1, 0);
         for run in &grouped.runs {
-            narrow::read(run.partition(partition, from_disk)?, run.unit, |local, at| {
+            let Layout::Narrow(shape) = run.layout else { continue };
+            shape.read(run.partition(partition, from_disk)?, |local, at| {
                 locals.push(local);
-                times.push(at);
+                times.push(Timestamp::from_micros(at));
                 starts[local as usize] += 1;
             });
         }
         begin_where_the_one_before_ends(starts, ranked);
         sorted_times.clear();
-        sorted_times.resize(times.len(), 0);
+        sorted_times.resize(times.len(), Timestamp::MIN);
         for (local, at) in locals.iter().zip(times.iter()) {
             let place = &mut starts[*local as usize];
             sorted_times[*place as usize] = *at;
@@ -209,7 +210,7 @@ impl Room {
             };
             match run.layout {
                 Layout::Wide => wide::read(bytes, message_ids, take),
-                Layout::Narrow => narrow::read(bytes, run.unit, |local, at| take(local, an_action(at))),
+                Layout::Narrow(shape) => shape.read(bytes, |local, at| take(local, an_action(at))),
             }
         }
         begin_where_the_one_before_ends(starts, ranked);
@@ -267,9 +268,9 @@ fn begin_where_the_one_before_ends(counts: &mut [u32], ranked: &[u32]) {
 /// Sorts what is nearly sorted: most users' events came in order, and some a little late.
 ///
 /// The late ones are taken out, sorted by themselves, and put back where they belong, from the end on.
-fn sort_nearly_sorted(times: &mut [i64], late: &mut Vec<i64>) {
+fn sort_nearly_sorted(times: &mut [Timestamp], late: &mut Vec<Timestamp>) {
     late.clear();
-    let (mut in_order, mut latest) = (0, i64::MIN);
+    let (mut in_order, mut latest) = (0, Timestamp::MIN);
     for next in 0..times.len() {
         let at = times[next];
         if at < latest {
@@ -349,11 +350,13 @@ pub fn in_time_and_once(
 #[cfg(test)]
 mod tests {
     use super::sort_nearly_sorted;
+    use dwell_core::time::Timestamp;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn whatever_comes_late_finds_its_place(mut times in prop::collection::vec(-20i64..20, 0..60)) {
+        fn whatever_comes_late_finds_its_place(times in prop::collection::vec(-20i64..20, 0..60)) {
+            let mut times: Vec<_> = times.into_iter().map(Timestamp::from_micros).collect();
             let mut sorted = times.clone();
             sorted.sort_unstable();
             sort_nearly_sorted(&mut times, &mut Vec::new());

@@ -54,6 +54,18 @@ impl GapLedger {
         self.always += 1;
     }
 
+    /// Notes a gap between two actions: it parts two sessions, or nothing.
+    #[inline]
+    pub fn part(&mut self, at: u32, gap: Span) {
+        match self.at.get_mut(at as usize) {
+            Some(passing) => {
+                passing.gaps += 1;
+                passing.growth = passing.growth.saturating_add(gap.as_micros());
+            }
+            None => self.always += 1,
+        }
+    }
+
     /// Notes that two stretches are one under timeouts above `at` seconds.
     #[inline]
     pub fn join(&mut self, at: u32, both_start: bool, longer_by: Span) {

@@ -9,6 +9,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::lab::nested::Found;
 use crate::time::{Span, Timeout};
 
 /// How many timeouts a grid may have.
@@ -208,15 +209,27 @@ impl Lengths {
         }
     }
 
-    /// Notes a session under the timeouts of the grid at the places `from..to`, at least one.
     #[inline]
-    pub(crate) fn add_in_places(&mut self, length: Span, activities: u32, from: u8, to: u8) {
+    fn add_in_places(&mut self, length: Span, activities: u32, from: u8, to: u8) {
         if activities == 1 {
             // Its length is nothing: counted apart, for there are more of these than of all others together.
             self.single_steps[from as usize] += 1;
             self.single_steps[to as usize] -= 1;
-            return;
+        } else {
+            self.add_several(length, from, to);
         }
+    }
+
+    /// Notes a session of one activity under the first `to` timeouts of the grid.
+    #[inline]
+    pub(crate) fn add_single(&mut self, to: u8) {
+        self.single_steps[0] += 1;
+        self.single_steps[to as usize] -= 1;
+    }
+
+    /// Notes a session of several activities under the timeouts of the grid at the places `from..to`, at least one.
+    #[inline]
+    pub(crate) fn add_several(&mut self, length: Span, from: u8, to: u8) {
         let bucket = bucket_of(length);
         let row = bucket * (self.grid.timeouts.len() + 1);
         self.steps[row + from as usize] += 1;
@@ -228,6 +241,16 @@ impl Lengths {
         if self.wanted[bucket] & places(from, to) != 0 {
             self.kept.push(Kept { length, from, to });
             self.choose_when_full();
+        }
+    }
+
+    /// Notes what a nest of the grid's places finds, but for sessions of one activity.
+    #[inline]
+    pub(crate) fn note_several(&mut self, found: Found) {
+        if let Found::Session { stretch, above, up_to } = found
+            && 1 < stretch.count()
+        {
+            self.add_several(stretch.length(), above as u8, up_to as u8);
         }
     }
 

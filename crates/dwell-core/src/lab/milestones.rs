@@ -52,6 +52,12 @@ impl Milestones {
         self.gaps.insert(place, reached);
     }
 
+    /// Notes a gap between two actions: it parts two sessions of the user at hand.
+    #[inline]
+    pub fn part(&mut self, reached: u32) {
+        if reached as usize == ALL { self.always() } else { self.gap(reached) }
+    }
+
     /// Says that the user at hand has no more; returns whether they have a session.
     pub fn end_user(&mut self) -> bool {
         let always = self.always;

@@ -8,6 +8,7 @@
 //! is without them.
 
 pub mod advice;
+mod block;
 pub mod ledger;
 pub mod lengths;
 pub mod milestones;
@@ -19,6 +20,7 @@ use crate::event::{Activity, EventKind, Weight};
 use crate::policy::{Edge, Standing};
 use crate::presence::{Judge, Presence, Silence};
 use crate::time::{Span, Timeout, Timestamp};
+use block::{Block, LARGEST_BLOCK};
 use ledger::GapLedger;
 use lengths::{Grid, Lengths, Missing, Quantiles};
 use milestones::Milestones;
@@ -34,6 +36,7 @@ pub struct Lab {
     nest: Nest,
     /// For the places of the grid, where a gap between two actions is all that decides in between.
     actions: Nest,
+    block: Block,
     activities: u64,
     users: u64,
 }
@@ -69,7 +72,16 @@ impl Lab {
     fn empty(lengths: Lengths, milestones: Milestones) -> Self {
         let actions = Nest::new(lengths.grid().timeouts().len() as u32);
         let nest = Nest::new(Timeout::LONGEST.as_secs());
-        Lab { ledger: GapLedger::default(), lengths, milestones, nest, actions, activities: 0, users: 0 }
+        Lab {
+            ledger: GapLedger::default(),
+            lengths,
+            milestones,
+            nest,
+            actions,
+            block: Block::new(),
+            activities: 0,
+            users: 0,
+        }
     }
 
     /// Takes all events of one user, in order of (`happened_at`, `message_id`).
@@ -89,31 +101,41 @@ impl Lab {
     ///
     /// Between two actions a gap parts two sessions, or nothing: so the ledger need not wait for what it joins, and
     /// only the lengths ask for the nest, on the grid.
-    pub fn observe_user_of_actions(&mut self, moments: impl IntoIterator<Item = Timestamp>, standing: &Standing) {
+    pub fn observe_user_of_actions(&mut self, moments: &[Timestamp], standing: &Standing) {
         if !standing.is_plain() {
-            let activities: Vec<Activity> =
-                moments.into_iter().map(|at| Activity::new(at, EventKind::Action)).collect();
+            let activities: Vec<Activity> = moments.iter().map(|at| Activity::new(*at, EventKind::Action)).collect();
             return self.observe_user(&activities, standing);
         }
-        let Lab { ledger, lengths, milestones, actions, .. } = self;
-        let mut last = None;
-        let mut count = 0;
-        for at in moments {
-            count += 1;
-            let silence = last.replace(at).map(|after| Silence::between_actions(after, at));
-            let reached = silence.map_or(Timeout::LONGEST.as_secs(), |silence| timeouts_reached(&silence, standing));
-            if reached == Timeout::LONGEST.as_secs() {
-                end_actions(actions, ledger, lengths, milestones);
-                actions.begin(Stretch::starting(at));
-            } else {
-                ledger.join(reached, true, silence.map_or(Span::ZERO, |silence| silence.gap()));
-                milestones.gap(reached);
-                let place = u32::from(lengths.grid().up_to(reached));
-                actions.follow(Stretch::starting(at), place, &mut |found| note_length(lengths, found));
+        let Lab { ledger, lengths, milestones, actions, block, .. } = self;
+        let Some(first) = moments.first() else { return };
+        let all = lengths.grid().timeouts().len() as u8;
+        actions.begin(Stretch::starting(*first));
+        let counts_milestones = !milestones.numbers().is_empty();
+        let mut before = all;
+        let mut from = 0;
+        while from + 1 < moments.len() {
+            let around = &moments[from..moments.len().min(from + LARGEST_BLOCK + 1)];
+            block.clear();
+            for pair in around.windows(2) {
+                let silence = Silence::between_actions(pair[0], pair[1]);
+                let reached = timeouts_reached(&silence, standing);
+                ledger.part(reached, silence.gap());
+                if counts_milestones {
+                    milestones.part(reached);
+                }
+                let place = lengths.grid().up_to(reached);
+                lengths.add_single(before.min(place));
+                before = place;
+                block.push(place);
             }
+            block.note(around, actions, lengths);
+            from += LARGEST_BLOCK;
         }
-        end_actions(actions, ledger, lengths, milestones);
-        self.activities += count;
+        lengths.add_single(before);
+        actions.end(&mut |found| lengths.note_several(found));
+        ledger.always();
+        milestones.always();
+        self.activities += moments.len() as u64;
         self.users += u64::from(self.milestones.end_user());
     }
 
@@ -216,24 +238,6 @@ pub fn timeouts_reached(silence: &Silence, standing: &Standing) -> u32 {
             Edge::Ends => Timeout::reached_by(silence.gap()),
             Edge::Continues => Timeout::reached_by(silence.gap().minus(Span::from_micros(1))),
         },
-    }
-}
-
-fn end_actions(actions: &mut Nest, ledger: &mut GapLedger, lengths: &mut Lengths, milestones: &mut Milestones) {
-    actions.end(&mut |found| match found {
-        nested::Found::Always => {
-            ledger.always();
-            milestones.always();
-        }
-        found => note_length(lengths, found),
-    });
-}
-
-/// Takes what the nest of the grid finds: the ledger knows of gaps already.
-#[inline]
-fn note_length(lengths: &mut Lengths, found: nested::Found) {
-    if let nested::Found::Session { stretch, above, up_to } = found {
-        lengths.add_in_places(stretch.length(), stretch.count(), above as u8, up_to as u8);
     }
 }
 

@@ -37,6 +37,13 @@ impl Stretch {
         Stretch { first: Timestamp::MAX, last: at, joined: 0, all: 1 }
     }
 
+    /// Returns a stretch of so many actions.
+    #[must_use]
+    #[inline]
+    pub const fn of_actions(first: Timestamp, last: Timestamp, count: u32) -> Self {
+        Stretch { first, last, joined: count, all: count }
+    }
+
     /// Says whether it is a session.
     #[must_use]
     #[inline]
@@ -127,13 +134,27 @@ impl Nest {
             top.stretch = join(top.stretch, stretch, 0, found);
             return;
         }
+        self.close(reached, found);
+        self.stack.push(Nested { stretch, before: reached, inner: 0 });
+    }
+
+    /// Takes the next activities, of which the sessions within are known, and the stretch as a whole if it is one. No gap
+    /// between them is longer than the one before them, nor than the one after them.
+    #[inline]
+    pub fn follow_known(&mut self, stretch: Stretch, reached: u32, found: &mut impl FnMut(Found)) {
+        self.close(reached, found);
+        self.stack.push(Nested { stretch, before: reached, inner: reached });
+    }
+
+    /// Joins what no gap as long as this parts.
+    #[inline]
+    fn close(&mut self, reached: u32, found: &mut impl FnMut(Found)) {
         while let [.., below, top] = self.stack.as_mut_slice()
             && top.before <= reached
         {
             *below = join_nested(*below, *top, found);
             self.stack.pop();
         }
-        self.stack.push(Nested { stretch, before: reached, inner: 0 });
     }
 
     /// Ends the user, or the part before a break that every timeout makes.

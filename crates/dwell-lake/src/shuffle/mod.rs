@@ -22,6 +22,9 @@ use users::{AllUsers, PartitionUsers, Place, Ranges, Scratch};
 /// How many bytes of events a thread gathers before it makes a run of them.
 const RUN_BYTES: usize = 12 << 20;
 
+/// Likewise, how many events of which only who and when are known.
+const RUN_EVENTS: usize = 1 << 20;
+
 /// How large a partition should be: its events fit the cache of a core.
 pub const EVENTS_PER_PARTITION: u64 = 150_000;
 
@@ -168,10 +171,13 @@ impl Grouped {
 #[derive(Debug)]
 pub struct Shuffler<'s> {
     shuffle: &'s Shuffle,
-    buffers: Vec<Buffer>,
-    layout: Layout,
+    /// Events of which only who and when are known, in order of arrival, and how many each partition gets.
+    loose: Vec<narrow::Loose>,
+    loose_in: Vec<u32>,
     unit: i64,
-    bytes: usize,
+    /// By partition: events of which more is known.
+    wide: Vec<Buffer>,
+    wide_bytes: usize,
     /// Runs are put in this order again, so that a log in order of time stays nearly so for every user.
     number: (u64, u64),
     dictionary: Option<(std::sync::Arc<StringArray>, Vec<Place>)>,
@@ -179,10 +185,9 @@ pub struct Shuffler<'s> {
     scratch: Scratch,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
-    writer: narrow::Writer,
     events: u32,
 }
 
@@ -192,10 +197,11 @@ impl<'s> Shuffler<'s> {
     pub fn new(shuffle: &'s Shuffle) -> Self {
         Shuffler {
             shuffle,
-            buffers: Vec::new(),
-            layout: Layout::Narrow,
+            loose: Vec::new(),
+            loose_in: Vec::new(),
             unit: narrow::UNITS[0],
-            bytes: 0,
+            wide: Vec::new(),
+            wide_bytes: 0,
             number: (0, 0),
             dictionary: None,
             places: Vec::new(),
@@ -223,14 +229,8 @@ impl<'s> Shuffler<'s> {
             let mut sample: Vec<&str> = ids.iter().flatten().collect();
             AllUsers::new(Ranges::from_sample(&mut sample, self.shuffle.partitions_wanted))
         });
-        if self.buffers.is_empty() {
-            self.buffers.resize_with(users.partitions(), Buffer::default);
-        }
-        let layout = if batch.details.is_some() { Layout::Wide } else { Layout::Narrow };
-        if layout != self.layout {
-            self.flush()?;
-            self.layout = layout;
-        }
+        self.loose_in.resize(users.partitions(), 0);
+        self.wide.resize(users.partitions(), Buffer::default());
         match &batch.users {
             Users::Plain(ids) => {
                 let mut places = std::mem::take(&mut self.places);
@@ -252,7 +252,7 @@ impl<'s> Shuffler<'s> {
             }
         }
         self.note(batch);
-        if RUN_BYTES <= self.bytes { self.flush() } else { Ok(()) }
+        if RUN_BYTES <= self.wide_bytes || RUN_EVENTS <= self.loose.len() { self.flush() } else { Ok(()) }
     }
 
     fn note(&self, batch: &EventBatch) {
@@ -301,52 +301,55 @@ impl<'s> Shuffler<'s> {
         from: usize,
         places: impl Iterator<Item = Place>,
     ) -> usize {
-        let mut bytes = 0;
-        let mut done = 0;
+        let before = self.loose.len();
+        self.loose.reserve(batch.len() - from);
         for (place, at) in places.zip(&batch.happened_at).skip(from) {
             let units = at / UNIT;
             if units * UNIT != *at {
                 break;
             }
-            let buffer = &mut self.buffers[place.partition as usize];
-            let length = buffer.bytes.len();
-            buffer.writer.write(place, units, &mut buffer.bytes);
-            buffer.events += 1;
-            bytes += buffer.bytes.len() - length;
-            done += 1;
+            self.loose_in[place.partition as usize] += 1;
+            self.loose.push((place, units));
         }
-        self.bytes += bytes;
-        done
+        self.loose.len() - before
     }
 
     fn append_wide(&mut self, batch: &EventBatch, details: &Details, places: impl Iterator<Item = Place>) {
         for ((place, at), detail) in places.zip(&batch.happened_at).zip(&details.rows) {
-            let buffer = &mut self.buffers[place.partition as usize];
+            let buffer = &mut self.wide[place.partition as usize];
             let length = buffer.bytes.len();
             let (start, end) = detail.message_id;
             let message_id = details.message_ids.get(start as usize..end as usize).unwrap_or_default();
             wide::write(place.local, *at, detail, message_id, &mut buffer.bytes);
             buffer.events += 1;
-            self.bytes += buffer.bytes.len() - length;
+            self.wide_bytes += buffer.bytes.len() - length;
         }
     }
 
-    /// Makes a run of what was gathered.
+    /// Makes runs of what was gathered.
     pub fn flush(&mut self) -> Result<(), ShuffleError> {
-        if self.bytes == 0 {
-            return Ok(());
+        if !self.loose.is_empty() {
+            let (shape, bytes, ends) = narrow::lay_out(&self.loose, &self.loose_in, self.unit);
+            self.loose.clear();
+            self.loose_in.fill(0);
+            self.keep(Layout::Narrow(shape), bytes, ends)?;
         }
-        let mut bytes = Vec::with_capacity(self.bytes);
-        let mut ends = Vec::with_capacity(self.buffers.len());
-        for buffer in &mut self.buffers {
-            bytes.extend_from_slice(&buffer.bytes);
-            ends.push((bytes.len() as u64, buffer.events));
-            buffer.bytes.clear();
-            buffer.writer = narrow::Writer::default();
-            buffer.events = 0;
+        if self.wide_bytes != 0 {
+            let mut bytes = Vec::with_capacity(self.wide_bytes);
+            let mut ends = Vec::with_capacity(self.wide.len());
+            for buffer in &mut self.wide {
+                bytes.extend_from_slice(&buffer.bytes);
+                ends.push((bytes.len() as u64, std::mem::take(&mut buffer.events)));
+                buffer.bytes.clear();
+            }
+            self.wide_bytes = 0;
+            self.keep(Layout::Wide, bytes, ends)?;
         }
-        self.bytes = 0;
-        let run = Run::new(self.number, self.layout, self.unit, bytes, ends);
+        Ok(())
+    }
+
+    fn keep(&mut self, layout: Layout, bytes: Vec<u8>, ends: Vec<(u64, u32)>) -> Result<(), ShuffleError> {
+        let run = Run::new(self.number, layout, bytes, ends);
         self.number.1 += 1;
         self.shuffle.keep(run)
     }

@@ -1,96 +1,160 @@
-//! Who and when of an event in four to six bytes.
+//! Who and when of an event in four to eight bytes.
 //!
-//! A record is one number, written with a prefix that tells its length: the distance to the record before it in
-//! units of time, zigzag, and below it the user's number in as many bits as are needed so far. A record whose first
-//! byte is zero is a mark: it tells the bits and the moment to go on from.
+//! All records of a run are equally long, so that neither writing nor reading waits for the record before: below, the
+//! user's number in as many bits as the run needs, and above, the time since the earliest moment of the run.
 
 use crate::shuffle::users::Place;
-
-/// What the next record is written against.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Writer {
-    bits: u8,
-    last: i64,
-    begun: bool,
-}
-
-const MARK_LENGTH: usize = 10;
-/// A number of more bits than this does not fit a record.
-const LARGEST: u32 = 56;
 
 /// Moments are counted in units of so many microseconds, as long as all of them are whole.
 pub const UNITS: [i64; 3] = [1_000_000, 1_000, 1];
 
-impl Writer {
-    /// Appends one event. `at` is counted in the units of the run.
-    #[inline]
-    pub fn write(&mut self, place: Place, at: i64, bytes: &mut Vec<u8>) {
-        let distance = at.wrapping_sub(self.last);
-        let zigzag = ((distance << 1) ^ (distance >> 63)) as u64;
-        let fits =
-            u64::from(place.local) >> self.bits == 0 && zigzag.leading_zeros() + LARGEST >= 64 + u32::from(self.bits);
-        if fits && self.begun {
-            self.record(zigzag, place, bytes);
-        } else {
-            self.mark(place, at, bytes);
-            self.record(0, place, bytes);
-        }
-        self.last = at;
-    }
+/// One event, before it has a shape: where it goes, and when it happened, in units.
+pub type Loose = (Place, i64);
 
-    #[inline]
-    fn record(&self, zigzag: u64, place: Place, bytes: &mut Vec<u8>) {
-        let number = (zigzag << self.bits) | u64::from(place.local);
-        let length = (63 - (number | 1).leading_zeros()) as usize / 7 + 1;
-        let word = (number << length) | (1 << (length - 1));
-        let end = bytes.len() + length;
-        bytes.extend_from_slice(&word.to_le_bytes());
-        bytes.truncate(end);
-    }
-
-    #[cold]
-    fn mark(&mut self, place: Place, at: i64, bytes: &mut Vec<u8>) {
-        self.bits = self.bits.max((32 - place.local.leading_zeros()) as u8);
-        self.last = at;
-        self.begun = true;
-        bytes.push(0);
-        bytes.push(self.bits);
-        bytes.extend_from_slice(&at.to_le_bytes());
-    }
+/// How the records of a run are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    unit: i64,
+    /// The earliest moment, in units.
+    base: i64,
+    /// How many bits the user's number has.
+    bits: u32,
+    width: Width,
 }
 
-/// Reads the records of one partition of one run, and hands on the user's number and the moment in microseconds.
-#[inline]
-pub fn read(mut bytes: &[u8], unit: i64, mut each: impl FnMut(u32, i64)) {
-    let (mut bits, mut last) = (0, 0i64);
-    while let [first, ..] = bytes {
-        if *first == 0 {
-            let Some((mark, rest)) = bytes.split_at_checked(MARK_LENGTH) else { return };
-            bits = u32::from(mark[1]);
-            last = i64::from_le_bytes([mark[2], mark[3], mark[4], mark[5], mark[6], mark[7], mark[8], mark[9]]);
-            bytes = rest;
-            continue;
+/// How many bytes a record has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Width {
+    Four,
+    Five,
+    Six,
+    Seven,
+    Eight,
+    /// The user's number in four bytes and the moment in eight: what fits nowhere else.
+    Twelve,
+}
+
+/// Lays out events, partition after partition, in the shortest shape; `counts` says how many each partition has.
+/// Returns the bytes, and for each partition where its bytes end and how many events they hold.
+pub fn lay_out(events: &[Loose], counts: &[u32], unit: i64) -> (Shape, Vec<u8>, Vec<(u64, u32)>) {
+    let shape = Shape::of(events, unit);
+    let mut next = Vec::with_capacity(counts.len());
+    let mut ends = Vec::with_capacity(counts.len());
+    let mut end = 0;
+    for count in counts {
+        next.push(end);
+        end += shape.bytes(*count);
+        ends.push((end, *count));
+    }
+    let mut bytes = vec![0; end as usize];
+    shape.write(events, &mut next, &mut bytes);
+    (shape, bytes, ends)
+}
+
+impl Shape {
+    /// Returns the unit in which moments are counted, in microseconds.
+    pub const fn unit(self) -> i64 {
+        self.unit
+    }
+
+    /// Returns the shortest shape for these events.
+    fn of(events: &[Loose], unit: i64) -> Self {
+        let (mut base, mut latest, mut largest) = (i64::MAX, i64::MIN, 0);
+        for (place, at) in events {
+            base = base.min(*at);
+            latest = latest.max(*at);
+            largest = largest.max(place.local);
         }
-        let length = first.trailing_zeros() as usize + 1;
-        let number = match bytes.first_chunk::<8>() {
-            Some(word) => (u64::from_le_bytes(*word) & (u64::MAX >> (64 - 8 * length))) >> length,
-            None => short(bytes, length),
+        let bits = 32 - largest.leading_zeros();
+        let width = match latest.wrapping_sub(base) {
+            range if latest < base || range < 0 => Width::Twelve,
+            range => match (64 - range.leading_zeros() + bits).div_ceil(8) {
+                ..=4 => Width::Four,
+                5 => Width::Five,
+                6 => Width::Six,
+                7 => Width::Seven,
+                8 => Width::Eight,
+                _ => Width::Twelve,
+            },
         };
-        let zigzag = number >> bits;
-        let distance = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
-        last = last.wrapping_add(distance);
-        each((number & ((1 << bits) - 1)) as u32, last.wrapping_mul(unit));
-        bytes = bytes.get(length..).unwrap_or_default();
+        Shape { unit, base, bits, width }
     }
-}
 
-/// The last records of a run, where eight bytes are not left to take at once.
-#[cold]
-fn short(bytes: &[u8], length: usize) -> u64 {
-    let mut word = [0; 8];
-    let known = bytes.len().min(length);
-    word[..known].copy_from_slice(&bytes[..known]);
-    u64::from_le_bytes(word) >> length
+    /// Returns how many bytes so many records take.
+    fn bytes(self, records: u32) -> u64 {
+        let width = match self.width {
+            Width::Four => 4,
+            Width::Five => 5,
+            Width::Six => 6,
+            Width::Seven => 7,
+            Width::Eight => 8,
+            Width::Twelve => 12,
+        };
+        u64::from(records) * width
+    }
+
+    /// Writes all events, each at its partition's next place in `bytes`.
+    fn write(self, events: &[Loose], next: &mut [u64], bytes: &mut [u8]) {
+        match self.width {
+            Width::Four => self.write_short::<4>(events, next, bytes),
+            Width::Five => self.write_short::<5>(events, next, bytes),
+            Width::Six => self.write_short::<6>(events, next, bytes),
+            Width::Seven => self.write_short::<7>(events, next, bytes),
+            Width::Eight => self.write_short::<8>(events, next, bytes),
+            Width::Twelve => {
+                for (place, at) in events {
+                    let next = &mut next[place.partition as usize];
+                    let record = &mut bytes[*next as usize..][..12];
+                    record[..4].copy_from_slice(&place.local.to_le_bytes());
+                    record[4..].copy_from_slice(&at.to_le_bytes());
+                    *next += 12;
+                }
+            }
+        }
+    }
+
+    fn write_short<const WIDTH: usize>(self, events: &[Loose], next: &mut [u64], bytes: &mut [u8]) {
+        for (place, at) in events {
+            let next = &mut next[place.partition as usize];
+            let number = ((at - self.base).cast_unsigned() << self.bits) | u64::from(place.local);
+            bytes[*next as usize..][..WIDTH].copy_from_slice(&number.to_le_bytes()[..WIDTH]);
+            *next += WIDTH as u64;
+        }
+    }
+
+    /// Reads records, and hands on the user's number and the moment in microseconds.
+    #[inline]
+    pub fn read(self, bytes: &[u8], each: impl FnMut(u32, i64)) {
+        match self.width {
+            Width::Four => self.read_short::<4>(bytes, each),
+            Width::Five => self.read_short::<5>(bytes, each),
+            Width::Six => self.read_short::<6>(bytes, each),
+            Width::Seven => self.read_short::<7>(bytes, each),
+            Width::Eight => self.read_short::<8>(bytes, each),
+            Width::Twelve => self.read_long(bytes, each),
+        }
+    }
+
+    #[inline]
+    fn read_short<const WIDTH: usize>(self, bytes: &[u8], mut each: impl FnMut(u32, i64)) {
+        let locals = (1u64 << self.bits) - 1;
+        for record in bytes.chunks_exact(WIDTH) {
+            let mut number = [0; 8];
+            number[..WIDTH].copy_from_slice(record);
+            let number = u64::from_le_bytes(number);
+            let at = (number >> self.bits).cast_signed().wrapping_add(self.base);
+            each((number & locals) as u32, at.wrapping_mul(self.unit));
+        }
+    }
+
+    fn read_long(self, bytes: &[u8], mut each: impl FnMut(u32, i64)) {
+        for record in bytes.chunks_exact(12) {
+            let (mut local, mut at) = ([0; 4], [0; 8]);
+            local.copy_from_slice(&record[..4]);
+            at.copy_from_slice(&record[4..]);
+            each(u32::from_le_bytes(local), i64::from_le_bytes(at).wrapping_mul(self.unit));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,16 +162,36 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn moments() -> impl Strategy<Value = Vec<i64>> {
+        let reach = prop_oneof![Just(0u32), 1u32..63];
+        (any::<i32>(), reach).prop_flat_map(|(base, reach)| {
+            prop::collection::vec((0i64..=1 << reach).prop_map(move |at| i64::from(base) + at), 0..100)
+        })
+    }
+
     proptest! {
         #[test]
-        fn what_is_written_is_read(events in prop::collection::vec((0u32..70_000, prop_oneof![any::<i64>(), -1000i64..1000, 0i64..1 << 50]), 0..200)) {
-            let (mut writer, mut bytes) = (Writer::default(), Vec::new());
-            for (local, at) in &events {
-                writer.write(Place { partition: 0, local: *local }, *at, &mut bytes);
+        fn what_is_written_is_read(
+            moments in prop_oneof![moments(), prop::collection::vec(any::<i64>(), 0..20)],
+            locals in prop_oneof![0u32..2, 0u32..70_000, any::<u32>()],
+        ) {
+            let place = |at: i64| Place { partition: at.rem_euclid(3) as u32, local: (at.unsigned_abs() % (u64::from(locals) + 1)) as u32 };
+            let events: Vec<Loose> = moments.iter().map(|at| (place(*at), *at)).collect();
+            let mut counts = [0; 3];
+            for (place, _) in &events {
+                counts[place.partition as usize] += 1;
             }
-            let mut back = Vec::new();
-            read(&bytes, 1, |local, at| back.push((local, at)));
-            prop_assert_eq!(back, events);
+            let (shape, bytes, ends) = lay_out(&events, &counts, 1);
+            let mut start = 0;
+            for (partition, (end, count)) in ends.into_iter().enumerate() {
+                let mut back = Vec::new();
+                shape.read(&bytes[start..end as usize], |local, at| back.push((local, at)));
+                start = end as usize;
+                prop_assert_eq!(back.len(), count as usize);
+                let wanted = events.iter().filter(|(place, _)| place.partition as usize == partition);
+                let wanted: Vec<_> = wanted.map(|(place, at)| (place.local, *at)).collect();
+                prop_assert_eq!(back, wanted);
+            }
         }
     }
 }

@@ -6,12 +6,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use crate::shuffle::ShuffleError;
+use crate::shuffle::narrow::Shape;
 
 /// How the events of a run are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
     /// Who and when: all are actions of which nothing else is known.
-    Narrow,
+    Narrow(Shape),
     /// With all that is known.
     Wide,
 }
@@ -23,8 +24,6 @@ pub struct Run {
     pub number: (u64, u64),
     /// How its events are written.
     pub layout: Layout,
-    /// In which units moments are counted.
-    pub unit: i64,
     data: Data,
     /// For each partition where its bytes end, and how many events they hold.
     ends: Vec<(u64, u32)>,
@@ -38,8 +37,8 @@ enum Data {
 
 impl Run {
     /// Takes the bytes of all partitions, and where each one's end.
-    pub fn new(number: (u64, u64), layout: Layout, unit: i64, bytes: Vec<u8>, ends: Vec<(u64, u32)>) -> Self {
-        Run { number, layout, unit, data: Data::Memory(bytes), ends }
+    pub fn new(number: (u64, u64), layout: Layout, bytes: Vec<u8>, ends: Vec<(u64, u32)>) -> Self {
+        Run { number, layout, data: Data::Memory(bytes), ends }
     }
 
     /// Returns how many bytes of memory its events take.
