@@ -16,8 +16,8 @@ pub struct Event<'a> {
     pub call: Call,
     /// What it is to a session.
     pub kind: EventKind,
-    /// What the client called it; the sort of message when it has no name.
-    pub name: Cow<'a, str>,
+    /// What the client called it: its event, else its name.
+    pub name: Option<Cow<'a, str>>,
     /// Who, when the app knows.
     pub user_id: Option<Cow<'a, str>>,
     /// Who, when the app does not know yet.

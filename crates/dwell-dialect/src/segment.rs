@@ -138,12 +138,12 @@ impl<'a> Reader<'a, '_> {
         if call == Call::Alias && previous_id.is_none() {
             return Err(Refusal { field: Some("previousId"), value: String::new(), reason: Reason::MissingPreviousId });
         }
-        let name = name_of(&message, call)?;
+        let name = name_of(&message)?;
         let sent_at = self.sent_at(&message)?;
         let original = self.original(&message, sent_at)?;
         let context = self.context(&message.context);
         let active = !denies_activity(text("context.active", context.active)?.as_bytes());
-        let kind = self.words.kind_of(&name, call.word(), active);
+        let kind = self.words.kind_of(name.as_deref().unwrap_or_default(), call.word(), active);
         let (player, remaining) = playing(kind, &message)?;
         Ok(Event {
             index,
@@ -287,12 +287,12 @@ fn said<'a>(field: &'static str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, R
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// Returns what the client called it: its event, else its name, else the sort of message.
-fn name_of<'a>(message: &Message<'a>, call: Call) -> Result<Cow<'a, str>, Refusal> {
-    if let Some(event) = said("event", message.event)? {
-        return Ok(event);
+/// Returns what the client called it: its event, else its name.
+fn name_of<'a>(message: &Message<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
+    match said("event", message.event)? {
+        Some(event) => Ok(Some(event)),
+        None => said("name", message.name),
     }
-    Ok(said("name", message.name)?.unwrap_or(Cow::Borrowed(call.word())))
 }
 
 fn time(field: &'static str, raw: Raw<'_>) -> Result<Option<Timestamp>, Refusal> {

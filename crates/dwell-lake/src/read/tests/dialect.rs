@@ -67,7 +67,7 @@ fn on_the_wire(message: &str, words: &EventWords) -> Option<Said> {
         user: event.user().to_owned(),
         at: event.happened.at.as_micros(),
         kind: event.kind.word().to_owned(),
-        name: event.name.to_string(),
+        name: text(&event.name),
         device: text(&event.device),
         platform: text(&event.platform),
         campaign: text(&event.campaign),

@@ -1,13 +1,11 @@
 //! What a client is told.
 
-mod support;
-
 use dwell_dialect::answer::{Fates, MOST_DESCRIBED, failure, success};
 use dwell_dialect::envelope::open;
 use dwell_dialect::rejection::{Reason, Rejection};
 use expect_test::{Expect, expect};
 
-use support::read;
+use super::support::read;
 
 fn check(answer: &[u8], expect: &Expect) {
     let json: serde_json::Value = serde_json::from_slice(answer).unwrap();

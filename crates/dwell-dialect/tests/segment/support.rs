@@ -45,7 +45,13 @@ pub fn told(decoded: &Decoded<'_>) -> String {
 }
 
 fn line(event: &Event<'_>) -> String {
-    let mut line = format!("{} {} {} `{}`", event.index, event.call.word(), event.kind.word(), event.name);
+    let mut line = format!(
+        "{} {} {} `{}`",
+        event.index,
+        event.call.word(),
+        event.kind.word(),
+        event.name.as_deref().unwrap_or_default()
+    );
     let said = [
         ("user", event.user_id.as_deref()),
         ("anonymous", event.anonymous_id.as_deref()),

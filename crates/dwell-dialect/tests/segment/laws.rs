@@ -1,13 +1,11 @@
 //! What holds for every body: nothing is lost, nothing is invented, and neighbours do not matter.
 
-mod support;
-
 use dwell_core::words::EventWords;
 use dwell_dialect::limits::Limits;
 use dwell_dialect::segment::{Decoded, decode};
 use proptest::prelude::*;
 
-use support::{RECEIVED_AT, endpoint, read, told};
+use super::support::{RECEIVED_AT, endpoint, read, told};
 
 fn value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
