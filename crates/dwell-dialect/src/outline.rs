@@ -114,17 +114,20 @@ impl<'a> Scan<'a> {
 
     /// Takes the rest of a text, up to and with its closing quote.
     fn text(&mut self) -> Result<(), NoOutline> {
-        loop {
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
+        let mut rest = self.bytes[self.at..].iter();
+        while let Some(byte) = rest.next() {
+            match byte {
+                b'"' => {
+                    self.at = self.bytes.len() - rest.as_slice().len();
                     return Ok(());
                 }
-                Some(b'\\') => self.at += 2,
-                Some(_) => self.at += 1,
-                None => return Err(NoOutline::Broken(self.bytes.len())),
+                b'\\' => {
+                    rest.next();
+                }
+                _ => {}
             }
         }
+        Err(NoOutline::Broken(self.bytes.len()))
     }
 
     fn list(&mut self, most: usize) -> Result<Vec<Piece<'a>>, NoOutline> {
