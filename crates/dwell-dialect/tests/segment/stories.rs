@@ -468,7 +468,7 @@ fn an_app_has_words_of_its_own() {
 
 #[test]
 fn limits_hold_on_both_sides_of_their_edge() {
-    let message = r#"{"type":"track","event":"e","userId":"ada","messageId":"1","p":[[7]]}"#;
+    let message = r#"{"type":"track","event":"e","userId":"ada","messageId":"1","p":[[7]],"q":[]}"#;
     let body = format!(r#"{{"batch":[{message},{message}]}}"#);
     let exact = Limits { event_bytes: message.len(), batch_bytes: body.len(), batch_events: 2, depth: 3 };
     let words_of = |limits: Limits| {
