@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use dwell_lake::read::{EARLIEST, LATEST, TimeUnit, micros_of_text};
+use dwell_core::time::{EARLIEST, LATEST};
+use dwell_lake::read::{TimeUnit, micros_of_text};
 use jiff::tz::TimeZone;
 use libfuzzer_sys::fuzz_target;
 

@@ -217,6 +217,12 @@ impl Stamps {
     }
 }
 
+/// Returns how long what plays will go on; `None` for a position beyond the length, which says nothing.
+#[must_use]
+pub fn remaining_of(position: Span, total_length: Span) -> Option<Span> {
+    (position <= total_length).then(|| total_length.minus(position))
+}
+
 /// Says whether an event is late: by its record alone, never by what else has arrived (SESSION.md, section 5).
 ///
 /// Exactly `allowed_lateness` is not late.

@@ -1,10 +1,13 @@
-//! Names of sessions: derived from what happened, never drawn.
+//! Names of sessions: derived from what happened, never drawn. And how long names that come from outside may be.
 
 use core::fmt;
 
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::time::Timestamp;
+
+/// The longest id that is read, of a user or of a message, in bytes.
+pub const LONGEST_ID: usize = 1024;
 
 /// The name of a session: the same facts give the same name on every machine, in every order of arrival.
 ///

@@ -8,8 +8,10 @@
 
 extern crate alloc;
 
+pub mod decimal;
 pub mod engagement;
 pub mod event;
+pub mod excerpt;
 pub mod id;
 pub mod lab;
 pub mod law;
@@ -19,3 +21,4 @@ pub mod profile;
 pub mod session;
 pub mod time;
 pub mod timeline;
+pub mod words;

@@ -5,6 +5,11 @@ use core::fmt;
 /// Microseconds in one second.
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
 
+/// The first moment that is read from outside: the beginning of 1970.
+pub const EARLIEST: Timestamp = Timestamp::from_micros(0);
+/// The last moment that is read from outside: the end of 2200.
+pub const LATEST: Timestamp = Timestamp::from_micros(7_289_654_400_000_000 - 1);
+
 /// A moment: microseconds since 1970-01-01T00:00:00Z.
 ///
 /// Every `i64` is a moment; the readers refuse years that nobody means long before they get here.

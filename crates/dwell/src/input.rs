@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
+use dwell_core::words::EventWords;
 use dwell_lake::load::{Inputs, LoadError, Loaded};
 use dwell_lake::question::LateEvents;
-use dwell_lake::read::{ColumnFlags, EventColumn, EventWords, FileFormat, Options, Rejection, RejectionSink, TimeUnit};
+use dwell_lake::read::{ColumnFlags, EventColumn, FileFormat, Options, Rejection, RejectionSink, TimeUnit};
 use jiff::tz::TimeZone;
 
 use crate::human::{count, parse_size};

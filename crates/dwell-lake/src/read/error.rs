@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use dwell_core::excerpt::excerpt;
+
 use super::columns::Role;
 use super::moment::TimeUnit;
 use super::reject::Rejection;
@@ -174,8 +176,7 @@ fn guess(nearest: &Option<String>) -> String {
 const MOST_COLUMNS: usize = 40;
 
 fn list(columns: &[String]) -> String {
-    let named: Vec<String> =
-        columns.iter().take(MOST_COLUMNS).map(|name| super::reject::excerpt(name.as_bytes())).collect();
+    let named: Vec<String> = columns.iter().take(MOST_COLUMNS).map(|name| excerpt(name.as_bytes())).collect();
     let more = columns.len().saturating_sub(MOST_COLUMNS);
     if 0 < more { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
 }

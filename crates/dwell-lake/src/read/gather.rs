@@ -5,16 +5,18 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use dwell_core::event::{EventKind, Stamps};
+use dwell_core::decimal::{number_text, scaled};
+use dwell_core::event::{EventKind, Stamps, remaining_of};
+use dwell_core::id::LONGEST_ID;
 use dwell_core::time::{Span, Timestamp};
+use dwell_core::words::{EventWords, Meaning, denies_activity, says_live, settle};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::Role;
 use super::error::ReadError;
-use super::moment::{Clock, TimeUnit, micros_of, scaled, within};
-use super::reject::{LONGEST_ID, Reason, Refusal, Rejection, RejectionSink};
-use super::words::{EventWords, Meaning, settle};
+use super::moment::{Clock, TimeUnit, micros_of, within};
+use super::reject::{Reason, Refusal, Rejection, RejectionSink};
 use crate::batch::{Detail, Details, EventBatch, Users};
 use crate::names::Names;
 
@@ -264,19 +266,6 @@ pub(super) fn text_of(role: Role, cell: Cell<'_>) -> Result<Cow<'_, str>, Refusa
     }
 }
 
-/// Writes a number as an id: `7` for 7, 7.0 and 7e0; every other one as it stands.
-fn number_text(number: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(number);
-    if number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
-        return text;
-    }
-    let whole = scaled(number, 0).filter(|whole| whole.unsigned_abs() < i128::MAX.unsigned_abs());
-    match (whole, scaled(number, 9)) {
-        (Some(whole), Some(finer)) if whole.checked_mul(1_000_000_000) == Some(finer) => Cow::Owned(whole.to_string()),
-        _ => text,
-    }
-}
-
 /// Reads a time; `None` when nothing is said.
 pub(super) fn micros(frame: &Frame, role: Role, cell: Cell<'_>) -> Result<Option<i64>, Refusal> {
     let Some(clock) = frame.clock(role) else {
@@ -387,7 +376,7 @@ impl Keys {
         let (meaning, name) = self.event(frame, row[Role::Event as usize])?;
         let message_type = text_of(Role::MessageType, row[Role::MessageType as usize])?;
         let message = if message_type.is_empty() { None } else { frame.words.meaning_of_message(&message_type) };
-        let active = !matches!(row[Role::Active as usize], Cell::Text(b"false" | b"False" | b"FALSE"));
+        let active = !matches!(row[Role::Active as usize], Cell::Text(text) if denies_activity(text));
         let kind = settle(meaning, message, active);
         let mut detail = NOTHING_KNOWN;
         detail.kind = kind;
@@ -465,14 +454,14 @@ fn remaining(kind: EventKind, row: &Row<'_>) -> Result<Option<Span>, Refusal> {
     if !matches!(kind, EventKind::PlayingStarted | EventKind::PlayingProgress) {
         return Ok(None);
     }
-    if matches!(row[Role::Livestream as usize], Cell::Text(b"true" | b"True" | b"TRUE" | b"1") | Cell::Number(b"1")) {
+    if matches!(row[Role::Livestream as usize], Cell::Text(text) | Cell::Number(text) if says_live(text)) {
         return Ok(None);
     }
     if let Some(remaining) = seconds(row, Role::Remaining)? {
         return Ok(Some(Span::from_micros(remaining)));
     }
     match (seconds(row, Role::Position)?, seconds(row, Role::TotalLength)?) {
-        (Some(position), Some(length)) if position <= length => Ok(Some(Span::from_micros(length - position))),
+        (Some(position), Some(length)) => Ok(remaining_of(Span::from_micros(position), Span::from_micros(length))),
         _ => Ok(None),
     }
 }

@@ -26,7 +26,6 @@ mod reject;
 mod sample;
 mod source;
 mod stream;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -36,17 +35,17 @@ use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use dwell_core::words::EventWords;
 use jiff::tz::TimeZone;
 
 pub use self::columns::{ColumnFlags, EventColumn, Found, Role};
 pub use self::error::ReadError;
 pub use self::gather::Tally;
-pub use self::moment::{EARLIEST, LATEST, TimeUnit, micros_of_text};
+pub use self::moment::{TimeUnit, micros_of_text};
 pub use self::parquet::ParquetFile;
 pub use self::plan::{Compression, FileFormat, Plan, PlannedColumn, TimeShape};
-pub use self::reject::{LONGEST_EXCERPT, LONGEST_ID, Reason, Rejection, RejectionSink};
+pub use self::reject::{Reason, Rejection, RejectionSink};
 pub use self::source::{Source, expand};
-pub use self::words::{EventWords, WordsError};
 
 use self::columns::Wish;
 use self::delimited::{Delimited, delimiter_of};

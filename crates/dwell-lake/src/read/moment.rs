@@ -1,14 +1,10 @@
 //! When: numbers in seconds to nanoseconds and ISO 8601, to the microsecond, without rounding.
 
-use dwell_core::time::Timestamp;
+use dwell_core::decimal::scaled;
+use dwell_core::time::{EARLIEST, LATEST};
 use jiff::tz::TimeZone;
 
 use super::reject::Reason;
-
-/// The first moment that readers accept: the beginning of 1970.
-pub const EARLIEST: Timestamp = Timestamp::from_micros(0);
-/// The last moment that readers accept: the end of 2200.
-pub const LATEST: Timestamp = Timestamp::from_micros(7_289_654_400_000_000 - 1);
 
 /// What a number since 1970 counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -257,89 +253,6 @@ impl Plain {
         let factor = 10_u64.pow(shift.unsigned_abs().min(19));
         if 0 <= shift { self.digits.checked_mul(factor) } else { Some(self.digits / factor) }
     }
-}
-
-/// How many digits are kept exactly; those behind only say which way to round.
-const MOST_DIGITS: u32 = 36;
-/// Beyond this an exponent is as good as endless.
-const LARGEST_EXPONENT: i64 = 100_000;
-
-/// Returns `text * 10^power`, rounded down; `None` when the text is no decimal number.
-///
-/// Works on the digits: binary fractions do not come into it. What is too large becomes the largest `i128`.
-pub(super) fn scaled(text: &[u8], power: i32) -> Option<i128> {
-    let (negative, text) = match text.split_first()? {
-        (b'-', rest) => (true, rest),
-        (b'+', rest) => (false, rest),
-        _ => (false, text),
-    };
-    let mut digits: i128 = 0;
-    let (mut kept, mut seen, mut past_point, mut inexact) = (0, false, false, false);
-    let mut shift = i64::from(power);
-    for (place, byte) in text.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => {
-                seen = true;
-                let digit = i128::from(byte - b'0');
-                if kept < MOST_DIGITS {
-                    digits = digits * 10 + digit;
-                    kept += u32::from(digits != 0);
-                    shift -= i64::from(past_point);
-                } else {
-                    inexact |= digit != 0;
-                    shift += i64::from(!past_point);
-                }
-            }
-            b'.' if !past_point => past_point = true,
-            b'e' | b'E' if seen => {
-                shift += exponent(text.get(place + 1..)?)?;
-                break;
-            }
-            _ => return None,
-        }
-    }
-    if !seen {
-        return None;
-    }
-    Some(shifted(digits, shift, negative, inexact))
-}
-
-fn exponent(text: &[u8]) -> Option<i64> {
-    let (sign, digits) = match text.split_first()? {
-        (b'-', rest) => (-1, rest),
-        (b'+', rest) => (1, rest),
-        _ => (1, text),
-    };
-    if digits.is_empty() {
-        return None;
-    }
-    let mut exponent: i64 = 0;
-    for byte in digits {
-        if !byte.is_ascii_digit() {
-            return None;
-        }
-        exponent = (exponent * 10 + i64::from(byte - b'0')).min(LARGEST_EXPONENT);
-    }
-    Some(sign * exponent)
-}
-
-fn shifted(digits: i128, shift: i64, negative: bool, mut inexact: bool) -> i128 {
-    if digits == 0 {
-        return 0;
-    }
-    let size = if 0 <= shift {
-        let factor = u32::try_from(shift).ok().and_then(|shift| 10_i128.checked_pow(shift));
-        factor.and_then(|factor| digits.checked_mul(factor)).unwrap_or(i128::MAX)
-    } else {
-        let divisor = u32::try_from(-shift).ok().and_then(|shift| 10_i128.checked_pow(shift));
-        let (whole, rest) = match divisor {
-            Some(divisor) => (digits / divisor, digits % divisor),
-            None => (0, digits),
-        };
-        inexact |= rest != 0;
-        whole
-    };
-    if negative { (-size).saturating_sub(i128::from(inexact)) } else { size }
 }
 
 /// Reads `2024-01-05T10:00:00`, with a fraction and a zone or without; `None` for anything else, wrong or merely rare.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dwell_core::excerpt::excerpt;
+
 use super::columns::{Found, Role};
 use super::moment::TimeUnit;
 
@@ -129,14 +131,14 @@ impl fmt::Display for Plan {
                 Found::ByName => "by name",
                 Found::ByFlag => "by flag",
             };
-            write!(f, "\n{}: {} ({how}", column.role.word(), super::reject::excerpt(column.name.as_bytes()))?;
+            write!(f, "\n{}: {} ({how}", column.role.word(), excerpt(column.name.as_bytes()))?;
             if let Some(time) = column.time {
                 write!(f, ", {time}")?;
             }
             f.write_str(")")?;
         }
         for note in &self.notes {
-            write!(f, "\nnote: {}", super::reject::excerpt(note.as_bytes()))?;
+            write!(f, "\nnote: {}", excerpt(note.as_bytes()))?;
         }
         Ok(())
     }

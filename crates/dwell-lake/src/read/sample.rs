@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use dwell_core::decimal::scaled;
+use dwell_core::excerpt::excerpt;
 use jiff::tz::TimeZone;
 
 use super::Options;
 use super::columns::Role;
 use super::error::ReadError;
 use super::gather::Cell;
-use super::moment::{TimeUnit, Unit, scaled};
+use super::moment::{TimeUnit, Unit};
 use super::plan::TimeShape;
-use super::reject::excerpt;
 
 /// How many rows are looked at.
 pub(super) const SAMPLE_ROWS: usize = 1000;

@@ -19,13 +19,13 @@ use ::parquet::arrow::arrow_reader::{
 use ::parquet::file::metadata::ParquetMetaData;
 use ::parquet::file::statistics::Statistics;
 use arrow_schema::{DataType, Field, Schema, TimeUnit as ArrowUnit};
-use dwell_core::time::Timestamp;
+use dwell_core::time::{EARLIEST, LATEST, Timestamp};
 
 use super::columns::{Found, Role, choose};
 use super::delimited::clock;
 use super::error::ReadError;
 use super::gather::{Frame, Tally};
-use super::moment::{Clock, EARLIEST, LATEST, Unit, micros_of};
+use super::moment::{Clock, Unit, micros_of};
 use super::plan::{Compression, FileFormat, Plan, PlannedColumn, TimeShape};
 use super::reject::RejectionSink;
 use super::sample::{SAMPLE_ROWS, TimeSample, Verdict};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::{Array, Int32Array, Int64Array, StringArray};
 use dwell_core::event::{EventKind, Stamps};
+use dwell_core::id::LONGEST_ID;
 use dwell_core::time::Timestamp;
 
 use super::super::columns::Role;
@@ -13,7 +14,7 @@ use super::super::gather::{
     Cell, Frame, Keys, NOTHING_KNOWN, hash_of_truth, id_text, micros, no_time, text_of, user_text,
 };
 use super::super::moment::{TimeUnit, Unit, micros_of, within};
-use super::super::reject::{LONGEST_ID, Reason, Refusal};
+use super::super::reject::{Reason, Refusal};
 use super::ReadColumn;
 use super::values::Values;
 use crate::batch::{Detail, Details, EventBatch, Users};

@@ -2,7 +2,9 @@
 
 use expect_test::expect;
 
-use super::super::{ColumnFlags, EventColumn, EventWords, FileFormat, Options, ReadError, Source, open};
+use dwell_core::words::EventWords;
+
+use super::super::{ColumnFlags, EventColumn, FileFormat, Options, ReadError, Source, open};
 use super::{check, names, options, story, strict, told};
 
 fn flagged(set: impl FnOnce(&mut ColumnFlags)) -> Options {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use super::super::{EventColumn, EventWords, Options, ReadError, Source, expand, open};
+use dwell_core::words::EventWords;
+
+use super::super::{EventColumn, Options, ReadError, Source, expand, open};
 use super::{names, options, told_to_the_end};
 
 #[test]

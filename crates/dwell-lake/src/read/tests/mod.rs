@@ -2,6 +2,7 @@
 
 mod damage;
 mod delimited;
+mod dialect;
 mod files;
 mod laws;
 mod objects;

@@ -1,10 +1,12 @@
 //! Times: both sides of every edge, and jiff as the second opinion.
 
+use dwell_core::decimal::scaled;
+use dwell_core::time::{EARLIEST, LATEST};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::super::moment::{Clock, Unit, scaled};
-use super::super::{EARLIEST, LATEST, Options, Reason, TimeUnit, micros_of_text};
+use super::super::moment::{Clock, Unit};
+use super::super::{Options, Reason, TimeUnit, micros_of_text};
 use super::{options, story, told};
 
 fn micros(text: &str, unit: TimeUnit) -> Result<i64, Reason> {

@@ -1,0 +1,7 @@
+//! Segment's dialect: what SDKs send, what messages mean, what holds for every body, and what is answered.
+
+mod answers;
+mod laws;
+mod sdks;
+mod stories;
+mod support;
