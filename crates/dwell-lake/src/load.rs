@@ -11,6 +11,7 @@ use crate::names::Names;
 use crate::read::{
     self, EventFile, FileFormat, Options, ParquetFile, Plan, ReadError, Rejection, RejectionSink, Source, Tally,
 };
+use crate::shuffle::users::Stretch;
 use crate::shuffle::{Grouped, Shuffle, ShuffleError, Shuffler};
 
 /// A thread takes row groups of about so many rows at once, so that what it gathers is in order of time.
@@ -112,7 +113,8 @@ impl Inputs {
         sink: &mut (dyn RejectionSink + Send),
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Loaded, LoadError> {
-        let shuffle = Shuffle::new(self.events_expected, memory);
+        let in_order = self.stretches().and_then(|stretches| Shuffle::in_order(stretches, memory));
+        let shuffle = in_order.unwrap_or_else(|| Shuffle::new(self.events_expected, memory));
         let parts = self.parts();
         let work = Work {
             inputs: self,
@@ -135,6 +137,16 @@ impl Inputs {
         tallies?.into_iter().for_each(|one| tally.add(one));
         let (in_memory, spilled) = (shuffle.in_memory(), shuffle.spilled());
         Ok(Loaded { grouped: shuffle.group(), tally, in_memory, spilled })
+    }
+
+    /// Returns between which users each stretch of all files lies, if all of them say so.
+    fn stretches(&self) -> Option<Vec<Stretch>> {
+        let mut stretches = Vec::new();
+        for input in &self.files {
+            let InputFile::RowGroups(file) = &input.inner else { return None };
+            stretches.extend(file.stretches()?);
+        }
+        Some(stretches)
     }
 
     fn parts(&self) -> Vec<Part> {

@@ -17,7 +17,7 @@ use arrow_array::StringArray;
 
 use crate::batch::{Details, EventBatch, Users};
 use run::{Layout, Run, SpillFile};
-use users::{AllUsers, PartitionUsers, Place, Ranges, Scratch};
+use users::{AllUsers, PartitionUsers, Place, Ranges, Scratch, Stretch};
 
 /// How many bytes of events a thread gathers before it makes a run of them.
 const RUN_BYTES: usize = 12 << 20;
@@ -62,6 +62,13 @@ pub struct Shuffle {
 }
 
 impl Shuffle {
+    /// Begins with no events, knowing between which users those of all stretches of the log lie; `None` when they lie
+    /// anywhere, so that this would not help.
+    pub(crate) fn in_order(stretches: Vec<Stretch>, memory_allowed: u64) -> Option<Self> {
+        let ranges = Ranges::from_stretches(stretches, EVENTS_PER_PARTITION)?;
+        Some(Shuffle { users: AllUsers::new(ranges).into(), ..Shuffle::new(0, memory_allowed) })
+    }
+
     /// Begins with no events. `events_expected` sets the number of partitions; `memory_allowed` is in bytes, for
     /// events alone.
     #[must_use]

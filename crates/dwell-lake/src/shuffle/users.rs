@@ -45,6 +45,29 @@ impl Ranges {
         ranges
     }
 
+    /// Divides stretches of a log that is in order of users into ranges of about so many events each; `None` when
+    /// stretches overlap, so that the log is in no such order.
+    pub fn from_stretches(mut stretches: Vec<Stretch>, events_each: u64) -> Option<Self> {
+        stretches.sort_unstable_by(|one, other| one.least.cmp(&other.least));
+        let overlap = |pair: &[Stretch]| pair[1].least < pair[0].most;
+        if stretches.len() < 2 || stretches.windows(2).any(overlap) {
+            return None;
+        }
+        let (first, last) = (&stretches.first()?.least, &stretches.last()?.most);
+        let common = first.iter().zip(last).take_while(|(one, other)| one == other).count();
+        let mut ranges = Ranges { prefix: first[..common].to_vec(), bounds: Vec::new() };
+        let mut bounds = Vec::new();
+        for stretch in &stretches {
+            let (least, most) = (ranges.key(&stretch.least), ranges.key(&stretch.most));
+            let parts = stretch.events.div_ceil(events_each).max(1);
+            let step = most.saturating_sub(least) / parts;
+            bounds.extend((0..parts).map(|part| least + part * step));
+        }
+        bounds.dedup();
+        ranges.bounds = bounds;
+        Some(ranges)
+    }
+
     /// Returns how many ranges there are.
     pub fn count(&self) -> usize {
         self.bounds.len() + 1
@@ -74,6 +97,17 @@ impl Ranges {
             }
         }
     }
+}
+
+/// A stretch of a log, and between which user ids all of its events lie.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    /// No id is smaller.
+    pub least: Vec<u8>,
+    /// No id is greater.
+    pub most: Vec<u8>,
+    /// How many events it has.
+    pub events: u64,
 }
 
 /// The users of one partition.
@@ -224,4 +258,37 @@ pub struct Scratch {
     hashes: Vec<u128>,
     starts: Vec<u32>,
     order: Vec<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stretch(least: &str, most: &str, events: u64) -> Stretch {
+        Stretch { least: least.into(), most: most.into(), events }
+    }
+
+    #[test]
+    fn a_log_in_order_of_users_is_divided_where_its_stretches_are() {
+        let stretches = vec![stretch("user-b", "user-c", 10), stretch("user-a", "user-b", 10)];
+        let ranges = Ranges::from_stretches(stretches, 10).expect("they do not overlap");
+        let of = |user: &str| ranges.of(user.as_bytes());
+        assert_eq!((of("user-a"), of("user-azz"), of("user-b"), of("user-c")), (1, 1, 2, 2));
+        assert_eq!((of("a"), of("zebra")), (0, 2), "ids beyond what was promised have a place too");
+        assert_eq!(ranges.count(), 3);
+    }
+
+    #[test]
+    fn a_stretch_of_many_events_is_divided() {
+        let stretches = vec![stretch("a", "b", 40), stretch("b", "c", 10)];
+        let ranges = Ranges::from_stretches(stretches, 10).expect("they do not overlap");
+        assert_eq!(ranges.count(), 6);
+        assert!(ranges.of(b"a") < ranges.of(b"aq") && ranges.of(b"aq") < ranges.of(b"b"));
+    }
+
+    #[test]
+    fn stretches_that_overlap_promise_nothing() {
+        assert!(Ranges::from_stretches(vec![stretch("a", "c", 1), stretch("b", "d", 1)], 10).is_none());
+        assert!(Ranges::from_stretches(vec![stretch("a", "c", 1)], 10).is_none());
+    }
 }

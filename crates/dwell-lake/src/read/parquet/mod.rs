@@ -16,7 +16,7 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use ::parquet::file::metadata::ParquetMetaData;
+use ::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use ::parquet::file::statistics::Statistics;
 use arrow_schema::{DataType, Field, Schema, TimeUnit as ArrowUnit};
 use dwell_core::time::{EARLIEST, LATEST, Timestamp};
@@ -33,6 +33,7 @@ use super::stream::Places;
 use super::{Options, failed_to_open};
 use crate::batch::EventBatch;
 use crate::names::Names;
+use crate::shuffle::users::Stretch;
 
 use self::group::GroupReader;
 use self::values::{Values, can_be, read_as};
@@ -247,6 +248,21 @@ impl ParquetFile {
         }
         let (first, last) = range?;
         Some((Timestamp::from_micros(first), Timestamp::from_micros(last)))
+    }
+
+    /// Returns between which users each row group lies, if the file says so for every one.
+    pub(crate) fn stretches(&self) -> Option<Vec<Stretch>> {
+        let column = self.columns.iter().find(|column| column.roles.contains(&Role::User))?;
+        let stretch =
+            |(group, metadata): (usize, &RowGroupMetaData)| match metadata.columns().get(column.leaf)?.statistics()? {
+                Statistics::ByteArray(values) => Some(Stretch {
+                    least: values.min_bytes_opt()?.to_vec(),
+                    most: values.max_bytes_opt()?.to_vec(),
+                    events: self.row_group_rows(group),
+                }),
+                _ => None,
+            };
+        self.metadata.row_groups().iter().enumerate().map(stretch).collect()
     }
 
     /// Reads one row group, on whatever thread, and hands on its events until `each` has had enough.
