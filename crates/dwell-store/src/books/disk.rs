@@ -14,6 +14,11 @@ const OFFSET: &[u8] = &[0];
 /// What stands before the key of an entry.
 const ENTRY: u8 = 1;
 
+/// The folder of the store, in that of the books.
+const STORE: &str = "store";
+/// The same while it is being made.
+const MAKING: &str = "making";
+
 /// How much of the store's own log there may be. It is read again at opening: this bounds how long that takes.
 const MOST_UNFLUSHED: u64 = 256 << 20;
 
@@ -33,18 +38,13 @@ impl DiskBooks {
     /// Opens the books in a folder, or makes them. `cache_bytes` is what may be kept in memory of what lies on disk;
     /// changes that are not yet in sorted files come on top of it, up to about 200 MB.
     pub fn open(folder: &Path, cache_bytes: u64) -> Result<DiskBooks, StoreError> {
-        let failed = |error: fjall::Error| match error {
-            fjall::Error::Locked => StoreError::Locked { path: folder.to_owned() },
-            other => StoreError::Books { what: "open", path: folder.to_owned(), cause: other.to_string() },
-        };
         std::fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
-        let database = Database::builder(folder)
-            .cache_size(cache_bytes)
-            .max_journaling_size(MOST_UNFLUSHED)
-            .open()
-            .map_err(failed)?;
-        let options = || KeyspaceCreateOptions::default().expect_point_read_hits(true);
-        let entries = database.keyspace("books", options).map_err(failed)?;
+        let failed = |error| open_failed(folder, error);
+        let store = folder.join(STORE);
+        if !store.is_dir() {
+            make(folder, &store)?;
+        }
+        let (database, entries) = open_store(&store, cache_bytes).map_err(failed)?;
         let offset = match entries.get(OFFSET).map_err(failed)? {
             None => Offset::ZERO,
             Some(bytes) => read_offset(&bytes).ok_or_else(|| StoreError::Books {
@@ -127,6 +127,53 @@ impl Books for DiskBooks {
         let reached = self.offset();
         self.database.persist(PersistMode::SyncAll).map_err(self.failed("sync"))?;
         Ok(reached)
+    }
+}
+
+fn open_store(store: &Path, cache_bytes: u64) -> Result<(Database, Keyspace), fjall::Error> {
+    let database = Database::builder(store).cache_size(cache_bytes).max_journaling_size(MOST_UNFLUSHED).open()?;
+    let entries = database.keyspace("books", || KeyspaceCreateOptions::default().expect_point_read_hits(true))?;
+    Ok((database, entries))
+}
+
+/// Makes an empty store aside, and moves it to its place when it is whole.
+///
+/// The store does not open again what a crash left of its own making.
+fn make(folder: &Path, store: &Path) -> Result<(), StoreError> {
+    let making = folder.join(MAKING);
+    match std::fs::remove_dir_all(&making) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StoreError::Io { what: "remove", path: making, source: error });
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let (database, entries) = open_store(&making, MOST_UNFLUSHED).map_err(|error| open_failed(folder, error))?;
+    let synced = database.persist(PersistMode::SyncAll);
+    drop(entries);
+    drop(database);
+    synced.map_err(|error| open_failed(folder, error))?;
+    sync_all(&making)?;
+    std::fs::rename(&making, store).map_err(StoreError::io("rename", &making))?;
+    sync_one(folder)
+}
+
+/// Makes a folder durable with all that is in it.
+fn sync_all(folder: &Path) -> Result<(), StoreError> {
+    for entry in std::fs::read_dir(folder).map_err(StoreError::io("list", folder))? {
+        let path = entry.map_err(StoreError::io("list", folder))?.path();
+        if path.is_dir() { sync_all(&path)? } else { sync_one(&path)? }
+    }
+    sync_one(folder)
+}
+
+fn sync_one(path: &Path) -> Result<(), StoreError> {
+    std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", path))
+}
+
+fn open_failed(folder: &Path, error: fjall::Error) -> StoreError {
+    match error {
+        fjall::Error::Locked => StoreError::Locked { path: folder.to_owned() },
+        other => StoreError::Books { what: "open", path: folder.to_owned(), cause: other.to_string() },
     }
 }
 

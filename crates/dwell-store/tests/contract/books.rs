@@ -128,6 +128,20 @@ fn books_on_disk_are_the_same_after_opening_again() {
     assert_eq!((load(&books, "ada"), books.offset()), (Some("1".into()), Offset::new(4)));
 }
 
+#[test]
+fn books_that_a_crash_left_half_made_are_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let making = folder.path().join("making");
+    std::fs::create_dir_all(&making).unwrap();
+    // The store below refuses to open this.
+    std::fs::write(making.join("0.jnl"), b"half").unwrap();
+    let books = DiskBooks::open(folder.path(), CACHE).unwrap();
+    put(&books, 4, &[("ada", "1")]);
+    drop(books);
+    assert_eq!(load(&DiskBooks::open(folder.path(), CACHE).unwrap(), "ada"), Some("1".into()));
+    assert!(!making.exists());
+}
+
 type Write = (Vec<u8>, Option<Vec<u8>>);
 
 fn commits() -> impl Strategy<Value = Vec<Vec<Write>>> {
