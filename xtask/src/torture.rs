@@ -21,6 +21,7 @@ const NOT_RUN: i32 = 3;
 pub fn short() -> Done {
     example(&["kill", "--cycles", "20"])?;
     example(&["power", "--cycles", "20"])?;
+    example(&["full"])?;
     example(&["flips"])?;
     bad_builds()
 }
@@ -30,6 +31,7 @@ pub fn long() -> Done {
     let simulation = ["test", "--release", "--package", "dwell-store", "--test", "simulation", "--", "--nocapture"];
     run(cargo_command().args(simulation).env("DWELL_CYCLES", "200000"))?;
     bad_builds()?;
+    example(&["full"])?;
     example(&["flips", "--bytes", "32768"])?;
     example(&["kill", "--cycles", "1000"])?;
     example(&["power", "--cycles", "300"])
