@@ -29,7 +29,9 @@ struct Plan {
 
 fn main() -> ExitCode {
     let Some(plan) = plan() else {
-        eprintln!("dwell-bench-books fjall|redb|rocksdb FOLDER [--users N] [--batches N] [--cache BYTES] [--sync-every N]");
+        eprintln!(
+            "dwell-bench-books fjall|redb|rocksdb FOLDER [--users N] [--batches N] [--cache BYTES] [--sync-every N]"
+        );
         return ExitCode::from(2);
     };
     if plan.reopen {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use dwell_store::{Batch, Books, Changes, DiskBooks, DiskLog, Log, LogOptions, Offset, StoreError};
+use dwell_store::{Batch, Books, BooksOptions, Changes, DiskBooks, DiskLog, Log, LogOptions, Offset, StoreError};
 
 use crate::check::{self, Record};
 use crate::{Dice, Stop};
@@ -22,7 +22,9 @@ pub fn options() -> LogOptions {
 
 pub fn open(folder: &Path) -> Result<(DiskLog, DiskBooks), StoreError> {
     let log = DiskLog::open(&folder.join("log"), options())?;
-    let books = DiskBooks::open(&folder.join("books"), 8 << 20)?;
+    // Little is gathered, so that crashes fall into sorting and merging too.
+    let options = BooksOptions { cache_bytes: 1 << 20, buffer_bytes: 64 << 10 };
+    let books = DiskBooks::open(&folder.join("books"), options)?;
     Ok((log, books))
 }
 

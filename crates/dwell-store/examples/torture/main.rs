@@ -3,15 +3,17 @@
 //! ```text
 //! cargo run --release -p dwell-store --example torture -- kill  [--cycles 1000]   kill -9 under load
 //! cargo run --release -p dwell-store --example torture -- power [--cycles 300]    power cuts of a real file system
+//! cargo run --release -p dwell-store --example torture -- full                    a real file system without room
 //! cargo run --release -p dwell-store --example torture -- flips [--bytes 65536]   every bit of a segment, turned round
 //! ```
 //!
-//! `power` needs root, loop devices and ext4, and says so if it has not got them (exit code 3). Built with one of the
+//! `power` and `full` need root, loop devices and ext4, and say so if they have not got them (exit code 3). Built with one of the
 //! `bad-*` features, a command that finds nothing wrong has failed.
 
 mod check;
 mod child;
 mod flips;
+mod full;
 mod kill;
 mod power;
 
@@ -57,13 +59,14 @@ fn main() -> ExitCode {
     let done = match args.first().map(String::as_str) {
         Some("kill") => kill::run(&folder, number("--cycles", 20), number("--seed", 1)),
         Some("power") => power::run(&folder, number("--cycles", 20), number("--seed", 1)),
+        Some("full") => full::run(&folder),
         Some("flips") => flips::run(number("--bytes", 4_096) as usize),
         Some("child") => match args.get(1) {
             Some(folder) => child::run(&PathBuf::from(folder), number("--from", 0)),
             None => Err(Stop::Broken("child needs a folder".into())),
         },
         _ => {
-            eprintln!("torture kill|power|flips [--cycles N] [--seed N] [--bytes N]");
+            eprintln!("torture kill|power|full|flips [--cycles N] [--seed N] [--bytes N]");
             return ExitCode::from(2);
         }
     };

@@ -15,17 +15,22 @@ const SHUTDOWN: libc::c_ulong = 0x8004_587d;
 /// `EXT4_GOING_FLAGS_NOLOGFLUSH`: what the journal has not got yet is lost.
 const NO_LOG_FLUSH: u32 = 2;
 
-struct Mounted {
+/// A file system of its own, for as long as this lives.
+pub struct Mounted {
     image: PathBuf,
-    at: PathBuf,
+    pub at: PathBuf,
 }
 
 impl Mounted {
-    fn new(folder: &Path) -> Result<Mounted, Stop> {
+    pub fn new(folder: &Path, bytes: u64) -> Result<Mounted, Stop> {
+        // SAFETY: it only asks who runs this.
+        if unsafe { libc::geteuid() } != 0 {
+            return Err(Stop::Unable("this needs root, to mount a file system".into()));
+        }
         let mounted = Mounted { image: folder.join("disk.img"), at: folder.join("disk") };
         std::fs::create_dir_all(&mounted.at).map_err(Stop::broken("folder"))?;
         let image = std::fs::File::create(&mounted.image).map_err(Stop::broken("image"))?;
-        image.set_len(1 << 30).map_err(Stop::broken("image"))?;
+        image.set_len(bytes).map_err(Stop::broken("image"))?;
         call(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&mounted.image)).map_err(Stop::Unable)?;
         mounted.mount()?;
         Ok(mounted)
@@ -59,12 +64,8 @@ impl Drop for Mounted {
 }
 
 pub fn run(folder: &Path, cycles: u64, seed: u64) -> Result<(), Stop> {
-    // SAFETY: it only asks who runs this.
-    if unsafe { libc::geteuid() } != 0 {
-        return Err(Stop::Unable("power cuts need root, to mount a file system and to shut it down".into()));
-    }
     let mut dice = Dice(seed);
-    let disk = Mounted::new(folder)?;
+    let disk = Mounted::new(folder, 1 << 30)?;
     let (mut acknowledged, mut unanswered, mut behind, mut cycle) = (0, 0, 0, 0);
     while cycle < cycles {
         let inside = disk.at.join(format!("folder-{cycle}"));

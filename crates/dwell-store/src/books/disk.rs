@@ -34,17 +34,32 @@ pub struct DiskBooks {
     offset: Mutex<Offset>,
 }
 
+/// How much memory [`DiskBooks`] take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BooksOptions {
+    /// What may be kept in memory of what lies on disk.
+    pub cache_bytes: u64,
+    /// Changes that are gathered in memory before they are sorted into files. About three times as much may lie in
+    /// memory while that is done. Taken when the books are made, and kept for as long as they last.
+    pub buffer_bytes: u64,
+}
+
+impl Default for BooksOptions {
+    fn default() -> Self {
+        BooksOptions { cache_bytes: 256 << 20, buffer_bytes: 64 << 20 }
+    }
+}
+
 impl DiskBooks {
-    /// Opens the books in a folder, or makes them. `cache_bytes` is what may be kept in memory of what lies on disk;
-    /// changes that are not yet in sorted files come on top of it, up to about 200 MB.
-    pub fn open(folder: &Path, cache_bytes: u64) -> Result<DiskBooks, StoreError> {
+    /// Opens the books in a folder, or makes them.
+    pub fn open(folder: &Path, options: BooksOptions) -> Result<DiskBooks, StoreError> {
         std::fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
         let failed = |error| open_failed(folder, error);
         let store = folder.join(STORE);
         if !store.is_dir() {
-            make(folder, &store)?;
+            make(folder, &store, options)?;
         }
-        let (database, entries) = open_store(&store, cache_bytes).map_err(failed)?;
+        let (database, entries) = open_store(&store, options).map_err(failed)?;
         let offset = match entries.get(OFFSET).map_err(failed)? {
             None => Offset::ZERO,
             Some(bytes) => read_offset(&bytes).ok_or_else(|| StoreError::Books {
@@ -130,16 +145,18 @@ impl Books for DiskBooks {
     }
 }
 
-fn open_store(store: &Path, cache_bytes: u64) -> Result<(Database, Keyspace), fjall::Error> {
+fn open_store(store: &Path, options: BooksOptions) -> Result<(Database, Keyspace), fjall::Error> {
+    let BooksOptions { cache_bytes, buffer_bytes } = options;
     let database = Database::builder(store).cache_size(cache_bytes).max_journaling_size(MOST_UNFLUSHED).open()?;
-    let entries = database.keyspace("books", || KeyspaceCreateOptions::default().expect_point_read_hits(true))?;
+    let tree = || KeyspaceCreateOptions::default().expect_point_read_hits(true).max_memtable_size(buffer_bytes);
+    let entries = database.keyspace("books", tree)?;
     Ok((database, entries))
 }
 
 /// Makes an empty store aside, and moves it to its place when it is whole.
 ///
 /// The store does not open again what a crash left of its own making.
-fn make(folder: &Path, store: &Path) -> Result<(), StoreError> {
+fn make(folder: &Path, store: &Path, options: BooksOptions) -> Result<(), StoreError> {
     let making = folder.join(MAKING);
     match std::fs::remove_dir_all(&making) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -147,7 +164,7 @@ fn make(folder: &Path, store: &Path) -> Result<(), StoreError> {
         }
         Ok(()) | Err(_) => {}
     }
-    let (database, entries) = open_store(&making, MOST_UNFLUSHED).map_err(|error| open_failed(folder, error))?;
+    let (database, entries) = open_store(&making, options).map_err(|error| open_failed(folder, error))?;
     let synced = database.persist(PersistMode::SyncAll);
     drop(entries);
     drop(database);

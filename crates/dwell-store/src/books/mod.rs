@@ -3,7 +3,7 @@
 mod disk;
 mod memory;
 
-pub use disk::DiskBooks;
+pub use disk::{BooksOptions, DiskBooks};
 pub use memory::MemoryBooks;
 
 use crate::error::StoreError;

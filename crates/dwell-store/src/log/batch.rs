@@ -142,11 +142,7 @@ impl Records {
     ///
     /// Says whether it came to the end of the payload. At least one record is taken if there was none.
     pub(super) fn take(&mut self, payload: &[u8], skip: u64, most: usize) -> bool {
-        let mut payload = Payload { bytes: payload };
-        for _ in 0..skip {
-            payload.next();
-        }
-        while let Some(record) = payload.next() {
+        for record in (Payload { bytes: payload }).skip(skip as usize) {
             if !self.is_empty() && most < self.bytes.len() + record.len() + PER_RECORD {
                 return false;
             }

@@ -92,7 +92,7 @@ pub trait Log: Send + Sync {
 
     /// Lets go of records before an offset, in large pieces: some of them may stay. Returns the oldest that did.
     ///
-    /// Records from the offset on always stay.
+    /// Records from the offset on always stay. Blocks until it is done, behind the appends that wait.
     fn drop_before(&self, offset: Offset) -> Result<Offset, StoreError>;
 }
 

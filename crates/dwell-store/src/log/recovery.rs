@@ -123,16 +123,15 @@ impl Place<'_> {
         let mut leftover = Vec::new();
         let mut kept = Vec::new();
         for first in firsts.iter().copied() {
-            if first < says.first {
+            let announced = says.first <= first && first <= says.last;
+            if first < says.first || !announced && !self.has_records(first)? {
                 leftover.push(first);
-            } else if says.last < first && !self.has_records(first)? {
-                leftover.push(first);
-            } else {
-                if says.last < first {
-                    self.report(DamageKind::Unknown, first, 0..0, first..first);
-                }
-                kept.push(first);
+                continue;
             }
+            if !announced {
+                self.report(DamageKind::Unknown, first, 0..0, first..first);
+            }
+            kept.push(first);
         }
         self.note_missing_ends(says, &kept);
         let mut segments = Vec::new();

@@ -51,6 +51,21 @@ pub(super) struct Active {
     sealed: bool,
 }
 
+/// Lets nobody wait for a writer that has panicked.
+struct PanicGuard {
+    queue: Arc<Queue>,
+    tail: Arc<Tail>,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.queue.poison("the writer panicked, which is a mistake in Dwell".into());
+            self.tail.close();
+        }
+    }
+}
+
 /// An append on its way.
 struct Pending {
     batch: Batch,
@@ -69,6 +84,7 @@ impl Active {
 impl Writer {
     /// Writes until the queue is closed and empty.
     pub fn run(mut self) {
+        let _guard = PanicGuard { queue: Arc::clone(&self.queue), tail: Arc::clone(&self.tail) };
         while let Some(requests) = self.queue.take(self.options.group_bytes) {
             self.commit(requests);
             if self.queue.is_empty() {

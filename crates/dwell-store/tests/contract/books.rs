@@ -1,14 +1,14 @@
 //! The contract of books. Each test is a function of books, and runs on all of them.
 
-use dwell_store::{Books, Changes, DiskBooks, MemoryBooks, Offset, StoreError};
+use dwell_store::{Books, BooksOptions, Changes, DiskBooks, MemoryBooks, Offset, StoreError};
 use proptest::prelude::*;
 
-const CACHE: u64 = 1 << 20;
+const SMALL: BooksOptions = BooksOptions { cache_bytes: 1 << 20, buffer_bytes: 16 << 10 };
 
 fn each(test: fn(&dyn Books)) {
     test(&MemoryBooks::new());
     let folder = tempfile::tempdir().unwrap();
-    test(&DiskBooks::open(folder.path(), CACHE).unwrap());
+    test(&DiskBooks::open(folder.path(), SMALL).unwrap());
 }
 
 fn put(books: &dyn Books, offset: u64, entries: &[(&str, &str)]) {
@@ -120,11 +120,11 @@ fn keys_are_bytes_and_the_greatest_prefix_ends() {
 #[test]
 fn books_on_disk_are_the_same_after_opening_again() {
     let folder = tempfile::tempdir().unwrap();
-    let books = DiskBooks::open(folder.path(), CACHE).unwrap();
+    let books = DiskBooks::open(folder.path(), SMALL).unwrap();
     put(&books, 4, &[("ada", "1")]);
-    assert!(matches!(DiskBooks::open(folder.path(), CACHE), Err(StoreError::Locked { .. })));
+    assert!(matches!(DiskBooks::open(folder.path(), SMALL), Err(StoreError::Locked { .. })));
     drop(books);
-    let books = DiskBooks::open(folder.path(), CACHE).unwrap();
+    let books = DiskBooks::open(folder.path(), SMALL).unwrap();
     assert_eq!((load(&books, "ada"), books.offset()), (Some("1".into()), Offset::new(4)));
 }
 
@@ -135,10 +135,10 @@ fn books_that_a_crash_left_half_made_are_made_anew() {
     std::fs::create_dir_all(&making).unwrap();
     // The store below refuses to open this.
     std::fs::write(making.join("0.jnl"), b"half").unwrap();
-    let books = DiskBooks::open(folder.path(), CACHE).unwrap();
+    let books = DiskBooks::open(folder.path(), SMALL).unwrap();
     put(&books, 4, &[("ada", "1")]);
     drop(books);
-    assert_eq!(load(&DiskBooks::open(folder.path(), CACHE).unwrap(), "ada"), Some("1".into()));
+    assert_eq!(load(&DiskBooks::open(folder.path(), SMALL).unwrap(), "ada"), Some("1".into()));
     assert!(!making.exists());
 }
 
@@ -156,7 +156,7 @@ proptest! {
     #[test]
     fn books_on_disk_are_like_those_in_memory(commits in commits(), prefix in proptest::collection::vec(0..3_u8, 0..3)) {
         let folder = tempfile::tempdir().unwrap();
-        let mut books = DiskBooks::open(folder.path(), CACHE).unwrap();
+        let mut books = DiskBooks::open(folder.path(), SMALL).unwrap();
         let model = MemoryBooks::new();
         for (at, writes) in commits.into_iter().enumerate() {
             let mut changes = Changes::up_to(Offset::new(at as u64));
@@ -170,7 +170,7 @@ proptest! {
             model.commit(changes).unwrap();
             if at % 5 == 4 {
                 drop(books);
-                books = DiskBooks::open(folder.path(), CACHE).unwrap();
+                books = DiskBooks::open(folder.path(), SMALL).unwrap();
             }
             prop_assert_eq!(books.offset(), model.offset());
             prop_assert_eq!(books.scan(b"", None, 1_000).unwrap(), model.scan(b"", None, 1_000).unwrap());

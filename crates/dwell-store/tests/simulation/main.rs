@@ -29,7 +29,7 @@ fn asked(name: &str) -> Option<u64> {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_comes_twice() {
-    let cycles = asked("DWELL_CYCLES").unwrap_or(8_000);
+    let cycles = asked("DWELL_CYCLES").unwrap_or(20_000);
     let lives = cycles.div_ceil(CYCLES_OF_A_LIFE);
     let mut toll = Toll::default();
     let mut violation = None;
