@@ -1,0 +1,103 @@
+//! What can go wrong with apps and keys.
+
+use std::path::PathBuf;
+
+use crate::key::{KeyState, Label};
+
+/// Why apps and keys could not be read or changed. Whatever it is, the file is as it was before.
+#[derive(thiserror::Error, Debug)]
+pub enum RegistryError {
+    /// The machine refused.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is not what we write.
+    #[error(
+        "{}:{line}: {problem}; nothing was changed: mend it there, or put back a copy of the file from a backup",
+        path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it, counted from 1; for a whole app or key, its last line.
+        line: usize,
+        /// What stands there.
+        problem: String,
+    },
+    /// The file is larger than any registry that we would write.
+    #[error("{} would have {bytes} bytes, and at most {most} are read: delete keys that were revoked long ago", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// How large it is.
+        bytes: u64,
+        /// How large it may be.
+        most: u64,
+    },
+    /// The file was there, and is not any more.
+    #[error("{} is gone; put it back: until then the apps and keys that were read before hold", path.display())]
+    Gone {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Somebody else is changing the file, and does not finish.
+    #[error("{} is held by another command; try again when it is done", path.display())]
+    Busy {
+        /// The file by which commands wait for each other.
+        path: PathBuf,
+    },
+    /// An app of that name is there.
+    #[error("there is an app {name:?} already: {id}")]
+    AppThere {
+        /// The name that it has.
+        name: String,
+        /// Its id.
+        id: String,
+    },
+    /// No app has that name or id.
+    #[error("there is no app {asked:?}; `dwell apps list` shows all")]
+    NoApp {
+        /// What was asked for.
+        asked: String,
+    },
+    /// No key has that label.
+    #[error("there is no key {label}; `dwell keys list` shows all")]
+    NoKey {
+        /// What was asked for.
+        label: Label,
+    },
+    /// The key opens nothing any more.
+    #[error("the key {label} is {} already", state.word())]
+    KeyIsOver {
+        /// Which key.
+        label: Label,
+        /// Why it opens nothing.
+        state: KeyState,
+    },
+    /// The key was rotated before.
+    #[error("the key {label} was replaced by {by} already")]
+    KeyIsReplaced {
+        /// Which key.
+        label: Label,
+        /// The key in its place.
+        by: Label,
+    },
+    /// There is to be one admin key.
+    #[error("there is an admin key already: rotate it with `dwell keys rotate {label}`")]
+    AdminThere {
+        /// The key that is there.
+        label: Label,
+    },
+    /// A secret key that is for nothing.
+    #[error("a secret key needs a scope: read, write_policy or admin_app")]
+    NoScope,
+    /// The machine has no randomness.
+    #[error("the machine gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}

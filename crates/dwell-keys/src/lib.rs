@@ -1,0 +1,17 @@
+//! Apps and their keys: who is asking, and what they may do.
+//!
+//! All of it is one file, `apps.json` in the data folder, replaced as a whole: whoever reads it sees the state before a
+//! change or after it, never between. A running server reads it again when it has changed.
+//!
+//! No HTTP, no clock: what has expired is judged by the moment that the caller names. Of secret keys only a hash is kept.
+//! Start at [`registry::Registry::who`].
+
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod app;
+pub mod error;
+mod file;
+pub mod key;
+mod moment;
+pub mod registry;
