@@ -123,7 +123,7 @@ impl<'p> Book<'p> {
     }
 
     /// Takes over the events of another id of the same person. What was settled there is only added up.
-    pub fn take_over(&mut self, mut other: Book<'p>, rules: &AppRules) -> (Changed, Vec<Stated>) {
+    pub fn take_over(&mut self, mut other: Book<'p>) -> (Changed, Vec<Stated>) {
         let opened_before = self.opened();
         let settled = self.timeline.settled_until().max(other.timeline.settled_until());
         if let Some(settled) = settled {

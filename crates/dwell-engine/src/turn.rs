@@ -156,7 +156,7 @@ impl<'p> Turn<'p> {
         if let (Some(listed), _) = other.list_anew() {
             self.changes.delete(keys::deadline(listed, &who.0, &who.1));
         }
-        let (changed, taken_back) = self.book(&to, rules)?.take_over(other, rules);
+        let (changed, taken_back) = self.book(&to, rules)?.take_over(other);
         for stated in &taken_back {
             self.retract(&who, stated);
         }

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 use axum::http::{HeaderMap, Uri, header};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
-use dwell_keys::{Access, App, Scope};
+use dwell_keys::access::{Access, Scope};
+use dwell_keys::app::App;
 
 use crate::House;
 use crate::problem::Problem;

@@ -17,7 +17,7 @@ use dwell_dialect::event::{Event, MessageId};
 use dwell_dialect::rejection::Rejection;
 use dwell_dialect::segment::{self, Decoded};
 use dwell_engine::Record;
-use dwell_keys::App;
+use dwell_keys::app::App;
 use dwell_store::Batch;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 

@@ -26,7 +26,7 @@ use axum::routing::get;
 use dwell_core::time::Timestamp;
 use dwell_dialect::limits::Limits;
 use dwell_engine::Desk;
-use dwell_keys::Registry;
+use dwell_keys::registry::Registry;
 use dwell_store::Log;
 
 use crate::metrics::Counts;
