@@ -97,6 +97,12 @@ pub enum RegistryError {
     /// A secret key that is for nothing.
     #[error("a secret key needs a scope: read, write_policy or admin_app")]
     NoScope,
+    /// An app explains more names than anybody looks through.
+    #[error("the app explains {most} names of events already, which is the most")]
+    TooManyWords {
+        /// How many it may explain.
+        most: usize,
+    },
     /// The machine has no randomness.
     #[error("the machine gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),

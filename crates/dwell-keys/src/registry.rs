@@ -8,7 +8,7 @@ use dwell_core::event::EventKind;
 use dwell_core::time::Timestamp;
 
 use crate::access::{Access, Role, Scopes};
-use crate::app::{App, AppId, AppName, AppZone};
+use crate::app::{App, AppId, AppName, AppZone, MOST_WORDS};
 use crate::error::RegistryError;
 use crate::file::{self, Contents, Seen};
 use crate::key::{Key, KeyState, Label, NewKey, shown};
@@ -143,6 +143,9 @@ impl Registry {
                 return Err(RegistryError::NoApp { asked: app.to_owned() });
             };
             match kind {
+                Some(_) if MOST_WORDS <= app.names.len() && !app.names.contains_key(event) => {
+                    return Err(RegistryError::TooManyWords { most: MOST_WORDS });
+                }
                 Some(kind) => app.names.insert(event.to_owned(), kind),
                 None => app.names.remove(event),
             };

@@ -202,3 +202,21 @@ fn two_of_one_name_are_refused() {
         assert!(said.contains(&format!("apps.json:{line}: {says}")), "{said}");
     }
 }
+
+#[test]
+fn an_app_explains_so_many_names_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut registry = Registry::open(folder.path()).unwrap();
+    add(&mut registry, "Radio");
+    let text = std::fs::read_to_string(folder.path().join("apps.json")).unwrap();
+    let names: Vec<String> = (0..999).map(|number| format!("\"n{number}\": \"silent\"")).collect();
+    let zone = "\"zone\": \"UTC\",";
+    let full = text.replacen(zone, &format!("{zone} \"names\": {{{}}},", names.join(", ")), 1);
+    std::fs::write(folder.path().join("apps.json"), full).unwrap();
+    registry.explain("Radio", "last", Some(EventKind::Silent)).unwrap();
+    let said = registry.explain("Radio", "beyond", Some(EventKind::Silent)).unwrap_err();
+    assert!(matches!(said, RegistryError::TooManyWords { most: 1000 }), "{said}");
+    registry.explain("Radio", "last", Some(EventKind::Action)).unwrap();
+    registry.explain("Radio", "last", None).unwrap();
+    assert_eq!(registry.app("Radio").unwrap().names.len(), 999);
+}

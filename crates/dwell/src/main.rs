@@ -1,9 +1,13 @@
 //! The command line of Dwell: when people are using an app, when they have left, and when to speak to them.
 
 mod chart;
+mod clock;
 mod commands;
+mod config;
+mod data_folder;
 mod human;
 mod input;
+mod nearest;
 mod page;
 mod policy_file;
 mod progress;
@@ -41,6 +45,12 @@ enum Command {
     Simulate(commands::simulate::Simulate),
     /// Make sample data, and show its sessions and its lab
     Try(commands::try_it::Try),
+    /// Add apps, and show them
+    Apps(commands::apps::Apps),
+    /// Make keys, show them, rotate and revoke them
+    Keys(commands::keys::Keys),
+    /// Check a configuration, or write the default one
+    Config(commands::config::ConfigArgs),
     /// Write completions for a shell to standard output
     Completions {
         /// Which shell
@@ -67,6 +77,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Lab(args) => commands::lab::run(args, &progress),
         Command::Simulate(args) => commands::simulate::run(args, &progress),
         Command::Try(args) => commands::try_it::run(args, &progress),
+        Command::Apps(args) => commands::apps::run(args),
+        Command::Keys(args) => commands::keys::run(args, &progress),
+        Command::Config(args) => commands::config::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "dwell", &mut std::io::stdout());
             Ok(())

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use crate::human::parse_span;
+use crate::nearest::nearest;
 
 /// Under which rules.
 #[derive(Args, Debug, Default)]
@@ -167,8 +168,8 @@ impl RawVersion {
         members: &mut BTreeMap<String, Vec<String>>,
     ) -> anyhow::Result<Version> {
         if let Some(key) = self.unknown.keys().next() {
-            let near = KEYS.into_iter().min_by_key(|known| distance(known, key)).unwrap_or_default();
-            bail!("{place} has an unknown key `{key}`; did you mean `{near}`? The keys are {}", KEYS.join(", "));
+            let near = nearest(key, KEYS).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            bail!("{place} has an unknown key `{key}`; {near}The keys are {}", KEYS.join(", "));
         }
         let timeout_of = |key: &str, text: &str| timeout(text).map_err(|error| anyhow!("{place}, {key}: {error}"));
         let span_of = |key: &str, text: &Option<String>| {
@@ -238,22 +239,6 @@ pub fn zone_table(zone: &TimeZone) -> Zone {
             .map(|(at, offset)| (Timestamp::from_micros(at), offset)),
     );
     Zone { offsets }
-}
-
-/// How many letters have to be changed, put in or left out to make one word of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (place, with) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *with);
-            diagonal = row[place + 1];
-            row[place + 1] = changed.min(row[place] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

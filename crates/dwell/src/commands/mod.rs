@@ -1,5 +1,8 @@
 //! One file for each command.
 
+pub mod apps;
+pub mod config;
+pub mod keys;
 pub mod lab;
 pub mod sessions;
 pub mod simulate;

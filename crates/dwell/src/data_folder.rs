@@ -1,0 +1,113 @@
+//! Where the apps and keys are that a command is about.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use dwell_core::time::Timestamp;
+use dwell_keys::key::{Key, KeyText};
+use dwell_keys::registry::Registry;
+use serde_json::{Value, json};
+
+use crate::config::{self, Config, Overrides};
+
+/// Which data folder.
+#[derive(Args, Debug)]
+pub struct DataArgs {
+    /// The data folder [default: server.data of the configuration]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The configuration, for its data folder [default: DWELL_CONFIG, else dwell.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Everything on standard output, as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl DataArgs {
+    /// Opens the apps and keys of a folder that is there.
+    pub fn open(&self) -> anyhow::Result<Registry> {
+        let folder = self.folder()?;
+        if !folder.is_dir() {
+            bail!(
+                "there is no data folder {}: add an app with `dwell apps add`, or name another with --data",
+                folder.display()
+            );
+        }
+        Ok(Registry::open(&folder)?)
+    }
+
+    /// Opens the apps and keys of a folder, which is made if it is not there.
+    pub fn make(&self) -> anyhow::Result<Registry> {
+        let folder = self.folder()?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
+        Ok(Registry::open(&folder)?)
+    }
+
+    fn folder(&self) -> anyhow::Result<PathBuf> {
+        let overrides = Overrides { data: self.data.clone(), ..Overrides::default() };
+        let raw = config::written(self.config.as_deref(), &overrides)?;
+        Ok(Config::meant(&raw)?.server.data)
+    }
+}
+
+/// Writes a moment as people and machines read it.
+#[must_use]
+pub fn moment_text(moment: Timestamp) -> String {
+    // A span of ages may lead beyond the calendar.
+    jiff::Timestamp::from_microsecond(moment.as_micros()).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+/// Returns what may be told of a key; the key itself only when it was just made.
+#[must_use]
+pub fn key_report(key: &Key, text: Option<&KeyText>, now: Timestamp) -> Value {
+    let mut report = json!({
+        "label": key.label.as_str(),
+        "app": key.app.as_ref().map(ToString::to_string),
+        "role": key.role.word(),
+        "scopes": scope_words(key),
+        "state": key.state(now).word(),
+        "created_at": moment_text(key.created_at),
+        "expires_at": key.expires_at.map(moment_text),
+        "revoked_at": key.revoked_at.map(moment_text),
+        "replaced_by": key.replaced_by.as_ref().map(ToString::to_string),
+    });
+    if let Some(text) = text {
+        report["key"] = json!(text.reveal());
+    }
+    report
+}
+
+/// Returns the words of a key's scopes.
+#[must_use]
+pub fn scope_words(key: &Key) -> Vec<&'static str> {
+    match key.role {
+        dwell_keys::access::Role::Secret(scopes) => scopes.iter().map(dwell_keys::access::Scope::word).collect(),
+        dwell_keys::access::Role::Write | dwell_keys::access::Role::Admin => Vec::new(),
+    }
+}
+
+/// Prints JSON as every command prints it.
+pub fn print_json(value: &Value) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Prints rows under each other, as wide as they need.
+pub fn print_table(heads: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(String::as_str);
+        cells.chain(heads.get(column).copied()).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> =
+            cells.enumerate().map(|(column, cell)| format!("{cell:<width$}", width = width(column))).collect();
+        println!("{}", padded.join("  ").trim_end());
+    };
+    line(&mut heads.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+}
