@@ -208,6 +208,7 @@ impl<'p> Book<'p> {
         for stated in &changed.stated {
             self.totals.add(stated);
         }
+        self.totals.settle(&self.timeline);
         changed.opened_before = opened_before;
         changed.opened = self.opened();
     }

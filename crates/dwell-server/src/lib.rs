@@ -9,6 +9,7 @@
 
 mod api;
 mod auth;
+pub mod door;
 mod ingest;
 mod metrics;
 mod problem;
