@@ -4,7 +4,6 @@
 //! is folded first, so that small ones stay short. Nothing here knows what is written.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -244,44 +243,39 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// Where the hyphens of a UUID stand.
+/// Where the hyphens of a UUID stand, and where the two digits of each of its bytes begin.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Returns the bytes of a UUID that is written as most are, in small letters.
 fn uuid_of(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 36 {
+    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    if HYPHENS.iter().any(|place| text[*place] != b'-') {
         return None;
     }
     let mut bytes = [0; 16];
-    let mut digits = 0;
-    for (place, letter) in text.bytes().enumerate() {
-        if HYPHENS.contains(&place) {
-            if letter != b'-' {
-                return None;
-            }
-            continue;
-        }
-        let digit = match letter {
-            b'0'..=b'9' => letter - b'0',
-            b'a'..=b'f' => letter - b'a' + 10,
-            _ => return None,
-        };
-        bytes[digits / 2] = bytes[digits / 2] << 4 | digit;
-        digits += 1;
+    for (byte, place) in bytes.iter_mut().zip(PAIRS) {
+        *byte = digit_of(text[place])? << 4 | digit_of(text[place + 1])?;
     }
     Some(bytes)
 }
 
-fn text_of(uuid: [u8; 16]) -> Box<str> {
-    let mut text = String::with_capacity(36);
-    for byte in uuid {
-        if HYPHENS.contains(&text.len()) {
-            text.push('-');
-        }
-        text.push(DIGITS[usize::from(byte >> 4)] as char);
-        text.push(DIGITS[usize::from(byte & 15)] as char);
+const fn digit_of(letter: u8) -> Option<u8> {
+    match letter {
+        b'0'..=b'9' => Some(letter - b'0'),
+        b'a'..=b'f' => Some(letter - b'a' + 10),
+        _ => None,
     }
-    text.into()
+}
+
+fn text_of(uuid: [u8; 16]) -> Box<str> {
+    let mut text = [b'-'; 36];
+    for (byte, place) in uuid.into_iter().zip(PAIRS) {
+        text[place] = DIGITS[usize::from(byte >> 4)];
+        text[place + 1] = DIGITS[usize::from(byte & 15)];
+    }
+    // Digits and hyphens are always UTF-8.
+    core::str::from_utf8(&text).unwrap_or_default().into()
 }

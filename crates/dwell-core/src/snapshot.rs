@@ -100,8 +100,8 @@ impl<'p> Timeline<'p> {
         }
     }
 
-    /// Reads what [`Timeline::write`] wrote of this user of this app. No bytes make it panic, or take much more memory
-    /// than they take themselves.
+    /// Reads what [`Timeline::write`] wrote of this user of this app. No bytes make it panic, or take more than fifty times
+    /// their length in memory.
     ///
     /// The sessions stated so far stay as they were stated, whatever `standing` says now; it decides what comes, and,
     /// when an event amends, everything that is not settled.

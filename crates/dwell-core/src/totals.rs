@@ -187,7 +187,8 @@ impl Totals {
         }
     }
 
-    /// Reads what [`Totals::write`] wrote. No bytes make it panic, or take much more memory than they take themselves.
+    /// Reads what [`Totals::write`] wrote. No bytes make it panic, or take more than ten times their
+    /// length in memory.
     pub fn read(bytes: &[u8]) -> Result<Totals, BadSnapshot> {
         let mut reader = Reader::new(bytes);
         if reader.byte()? != VERSION {
