@@ -1,6 +1,7 @@
 //! `dwell serve`: one process, one data folder.
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,6 +80,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     };
     house.body_timeout = duration(config.server.body_timeout);
     house.stopped = stopped.clone();
+    let stopping = house.stopping.clone();
 
     let stop = Arc::new(AtomicBool::new(false));
     let worker = Worker::new(log.clone(), books, rules);
@@ -95,7 +97,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         let (stop, registry) = (stop.clone(), registry);
         move || watch(&registry, &stop, steady)
     })?;
-    let served = listen(&config, Arc::new(house));
+    let served = listen(&config, Arc::new(house), stopping);
     stop.store(true, Ordering::Relaxed);
     for thread in [engine, watch] {
         if let Err(panic) = thread.join() {
@@ -105,7 +107,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     served
 }
 
-fn listen(config: &Config, house: Arc<House>) -> anyhow::Result<()> {
+fn listen(config: &Config, house: Arc<House>, stopping: Arc<AtomicBool>) -> anyhow::Result<()> {
     let address = config.server.listen;
     let listener = TcpListener::bind(address)
         .with_context(|| format!("cannot listen on {address}: stop what listens there, or choose another --listen"))?;
@@ -124,19 +126,20 @@ fn listen(config: &Config, house: Arc<House>) -> anyhow::Result<()> {
     }
     let runtime = runtime.enable_all().build()?;
     runtime.block_on(async {
-        door::serve(door, listener, dwell_server::router(house), told_to_stop()).await?;
+        door::serve(door, listener, dwell_server::router(house), told_to_stop(stopping)).await?;
         info!("stopped");
         Ok(())
     })
 }
 
 /// Waits for what a person or a system sends to end a program.
-async fn told_to_stop() {
+async fn told_to_stop(stopping: Arc<AtomicBool>) {
     use tokio::signal::unix::SignalKind;
     tokio::select! {
         () = comes(SignalKind::terminate()) => {}
         () = comes(SignalKind::interrupt()) => {}
     }
+    stopping.store(true, Ordering::Relaxed);
     info!("told to stop: requests under way are finished first");
 }
 
@@ -242,7 +245,7 @@ fn tell(config: &Config) {
         config::Level::Info => tracing::Level::INFO,
         config::Level::Debug => tracing::Level::DEBUG,
     };
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     match config.telemetry.format {
         config::LogFormat::Text => lines.init(),
         config::LogFormat::Json => lines.json().init(),
