@@ -1,5 +1,5 @@
 # Every target is a command of xtask; see `cargo xtask`.
-.PHONY: test heavy mutants fuzz bench
+.PHONY: test heavy torture bad-builds mutants fuzz bench
 
-test heavy mutants fuzz bench:
+test heavy torture bad-builds mutants fuzz bench:
 	cargo xtask $@

@@ -1,11 +1,15 @@
 //! Developer commands: `cargo xtask test` is all that a change must pass; `cargo xtask` lists the others.
 
+mod torture;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "cargo xtask COMMAND
   test      everything that a change must pass, set-up included (some minutes)
   heavy     the long versions: a million cases of every law, the long oracle (an hour)
+  torture   the log and the books through kill -9, power cuts, flips and 200,000 simulated crashes (half an hour)
+  bad-builds  builds of the log that are wrong on purpose, each of which the tests must catch (some minutes)
   mutants   mutation testing of the core (an hour or more)
   fuzz      every reader under a fuzzer for five minutes each (needs a nightly toolchain)
   bench     Dwell beside its peers on 100 M events, set-up included (an hour)";
@@ -15,6 +19,8 @@ fn main() -> ExitCode {
     let done = match command.as_deref() {
         Some("test") => test(),
         Some("heavy") => heavy(),
+        Some("torture") => torture::long(),
+        Some("bad-builds") => torture::bad_builds(),
         Some("mutants") => mutants(),
         Some("fuzz") => fuzz(),
         Some("bench") => bench(),
@@ -41,6 +47,7 @@ fn test() -> Done {
     run(cargo_command().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     cargo(&["build", "--release", "--package", "dwell"])?;
     first_command()?;
+    torture::short()?;
     oracle(&[])?;
     smoke()
 }

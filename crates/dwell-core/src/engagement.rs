@@ -36,6 +36,43 @@ impl Parts {
     }
 }
 
+/// What somebody is doing at one moment: the part of their session to which it would count, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engagement {
+    /// The app is on the screen, in use.
+    Foreground,
+    /// Something plays with the screen away.
+    Playing,
+    /// Neither, for so long; the session is still open.
+    Idle(Span),
+    /// In no open session.
+    Away,
+}
+
+impl Engagement {
+    /// Returns the word for it in files and answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Engagement::Foreground => "foreground",
+            Engagement::Playing => "playing",
+            Engagement::Idle(_) => "idle",
+            Engagement::Away => "away",
+        }
+    }
+
+    /// Returns what somebody is doing at the end of a silence in an open session: as [`parts_between`] divides it.
+    #[must_use]
+    pub fn at_the_end_of(silence: &Silence, idle_after: Span) -> Self {
+        match silence.ground {
+            Ground::Foreground if silence.gap() <= idle_after => Engagement::Foreground,
+            Ground::Foreground => Engagement::Idle(silence.gap().minus(idle_after)),
+            Ground::Background if silence.until < silence.reach => Engagement::Playing,
+            Ground::Background => Engagement::Idle(silence.gap()),
+        }
+    }
+}
+
 /// Divides the time between two activities of one session (SESSION.md, section 6).
 ///
 /// While something plays nothing is idle; the silence after it is foreground up to `idle_after`, and idle

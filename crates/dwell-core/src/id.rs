@@ -31,6 +31,12 @@ impl SessionId {
         SessionId(hasher.digest128().to_be_bytes())
     }
 
+    /// Takes the sixteen bytes of a name that was derived before.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        SessionId(bytes)
+    }
+
     /// Returns the sixteen bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

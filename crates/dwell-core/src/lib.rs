@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod bytes;
 pub mod decimal;
 pub mod engagement;
 pub mod event;
@@ -19,6 +20,8 @@ pub mod policy;
 pub mod presence;
 pub mod profile;
 pub mod session;
+pub mod snapshot;
 pub mod time;
 pub mod timeline;
+pub mod totals;
 pub mod words;

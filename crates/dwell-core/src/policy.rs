@@ -141,6 +141,10 @@ pub enum Source {
 }
 
 impl Source {
+    /// All sources, in their order.
+    pub const ALL: [Source; 6] =
+        [Source::Default, Source::App, Source::Platform, Source::Audience, Source::User, Source::Background];
+
     /// Returns the word for it in files and answers.
     #[must_use]
     pub const fn word(self) -> &'static str {

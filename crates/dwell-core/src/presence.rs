@@ -72,12 +72,12 @@ pub enum Judge {
 /// Where one user stands in time: what was last heard of them, and what still plays.
 #[derive(Clone, Debug)]
 pub struct Presence {
-    last: Option<Timestamp>,
-    reach: Timestamp,
-    ground: Ground,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) reach: Timestamp,
+    pub(crate) ground: Ground,
     /// Players and how far their last signal reaches; few, so a list.
-    players: Vec<(u32, Timestamp)>,
-    forced: Option<EndReason>,
+    pub(crate) players: Vec<(u32, Timestamp)>,
+    pub(crate) forced: Option<EndReason>,
 }
 
 impl Default for Presence {

@@ -119,10 +119,10 @@ pub struct Observed {
 #[derive(Clone, Debug)]
 pub struct Sessionizer<'p> {
     standing: &'p Standing,
-    presence: Presence,
-    open: Option<Session>,
-    seen: u64,
-    sessions: u32,
+    pub(crate) presence: Presence,
+    pub(crate) open: Option<Session>,
+    pub(crate) seen: u64,
+    pub(crate) sessions: u32,
 }
 
 impl<'p> Sessionizer<'p> {

@@ -8,10 +8,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use crate::engagement::Engagement;
 use crate::event::{Activity, EventKind, Outcome, is_late, order};
 use crate::id::SessionId;
 use crate::policy::Standing;
-use crate::session::{ClosedSession, Session, Sessionizer};
+use crate::presence::Judge;
+use crate::session::{ClosedSession, EndReason, Session, Sessionizer};
 use crate::time::Timestamp;
 
 /// A closed session as it was told to others.
@@ -37,13 +39,13 @@ pub struct Effects {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    activity: Activity,
-    message_id: Box<str>,
+pub(crate) struct Entry {
+    pub(crate) activity: Activity,
+    pub(crate) message_id: Box<str>,
 }
 
 impl Entry {
-    fn order(&self, other: &Entry) -> Ordering {
+    pub(crate) fn order(&self, other: &Entry) -> Ordering {
         order((&self.activity, &self.message_id), (&other.activity, &other.message_id))
     }
 }
@@ -55,23 +57,23 @@ pub struct Timeline<'p> {
     user: String,
     standing: &'p Standing,
     /// The state before the first entry; what lies behind it is settled.
-    base: Sessionizer<'p>,
+    pub(crate) base: Sessionizer<'p>,
     /// How many events lie behind it, when the last of them happened, and the name of the event that began
     /// the session open there.
-    settled: u64,
-    settled_until: Timestamp,
-    settled_first: Box<str>,
-    entries: Vec<Entry>,
+    pub(crate) settled: u64,
+    pub(crate) settled_until: Timestamp,
+    pub(crate) settled_first: Box<str>,
+    pub(crate) entries: Vec<Entry>,
     /// The names of events, also of those that left no trace, and when they happened.
-    known: BTreeMap<Box<str>, Timestamp>,
-    live: Sessionizer<'p>,
-    stated: Vec<Stated>,
+    pub(crate) known: BTreeMap<Box<str>, Timestamp>,
+    pub(crate) live: Sessionizer<'p>,
+    pub(crate) stated: Vec<Stated>,
     /// The session closed by the bell: stated, though the user might still prove to have been there.
-    rung: Option<Stated>,
+    pub(crate) rung: Option<Stated>,
     /// The latest moment that a bell told us.
-    now: Timestamp,
+    pub(crate) now: Timestamp,
     /// What was retracted of the session that is open now: when that is stated, it was said otherwise before.
-    taken_back: Option<Stated>,
+    pub(crate) taken_back: Option<Stated>,
 }
 
 impl<'p> Timeline<'p> {
@@ -147,6 +149,48 @@ impl<'p> Timeline<'p> {
         self.stated.iter().chain(&self.rung)
     }
 
+    /// Returns when the user was last heard of, silent events apart; settled or not.
+    #[must_use]
+    pub const fn last(&self) -> Option<Timestamp> {
+        self.live.presence().last()
+    }
+
+    /// Returns what the user is doing at `now`, which is taken for no earlier than the last activity.
+    ///
+    /// They are away from the deadline on, whether or not the bell has rung, and as soon as another has the device.
+    #[must_use]
+    pub fn presence_at(&self, now: Timestamp) -> Engagement {
+        let now = self.last().map_or(now, |last| last.max(now));
+        let silence = self.live.presence().silence_before(now, self.standing);
+        match (self.deadline(), silence) {
+            (Some(deadline), Some(silence)) if now < deadline => {
+                if silence.judge == Judge::Forced(EndReason::UserChanged) {
+                    return Engagement::Away;
+                }
+                let idle_after = self.standing.rules_at(silence.began()).idle_after;
+                Engagement::at_the_end_of(&silence, idle_after)
+            }
+            _ => Engagement::Away,
+        }
+    }
+
+    /// Returns the moment behind which everything is settled; `None` while nothing is.
+    #[must_use]
+    pub fn settled_until(&self) -> Option<Timestamp> {
+        Some(self.settled_until).filter(|until| *until != Timestamp::MIN)
+    }
+
+    /// Returns the events that are not settled and their message ids, in order; silent ones left no trace.
+    pub fn entries(&self) -> impl Iterator<Item = (&Activity, &str)> {
+        self.entries.iter().map(|entry| (&entry.activity, &*entry.message_id))
+    }
+
+    /// Says whether an event of this name would be a duplicate. The names of what is settled are forgotten.
+    #[must_use]
+    pub fn is_known(&self, message_id: &str) -> bool {
+        self.known.contains_key(message_id)
+    }
+
     /// Forgets the events before a moment: what they made is final, and earlier ones will be refused as late.
     ///
     /// Sessions that ended behind it are no longer listed; totals were told when they were stated.
@@ -162,7 +206,8 @@ impl<'p> Timeline<'p> {
             self.settled += 1;
         }
         self.known.retain(|_, happened_at| before <= *happened_at);
-        self.stated.drain(..ended);
+        // Under other rules than those that were in force when they were stated there may be more.
+        self.stated.drain(..ended.min(self.stated.len()));
         self.settled_until = self.settled_until.max(before);
     }
 

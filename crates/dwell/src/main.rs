@@ -47,6 +47,8 @@ enum Command {
     Try(commands::try_it::Try),
     /// Add apps, and show them
     Apps(commands::apps::Apps),
+    /// Take events over HTTP, and keep every user's sessions up to the second
+    Serve(commands::serve::Serve),
     /// Make keys, show them, rotate and revoke them
     Keys(commands::keys::Keys),
     /// Check a configuration, or write the default one
@@ -78,6 +80,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Simulate(args) => commands::simulate::run(args, &progress),
         Command::Try(args) => commands::try_it::run(args, &progress),
         Command::Apps(args) => commands::apps::run(args),
+        Command::Serve(args) => commands::serve::run(args),
         Command::Keys(args) => commands::keys::run(args, &progress),
         Command::Config(args) => commands::config::run(args),
         Command::Completions { shell } => {

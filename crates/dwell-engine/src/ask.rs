@@ -1,0 +1,145 @@
+//! Questions about now, answered from the books.
+
+use std::sync::Arc;
+
+use dwell_core::engagement::Engagement;
+use dwell_core::time::{Span, Timestamp};
+use dwell_core::totals::Totals;
+use dwell_store::Books;
+
+use crate::book::Book;
+use crate::error::EngineError;
+use crate::keys;
+use crate::numbers::{Numbers, Series};
+use crate::row::{OpenSession, SessionRow};
+use crate::rules::RulesOf;
+use crate::statement::Statement;
+use crate::turn::read;
+
+/// Reads the books; it never writes.
+#[derive(Clone)]
+pub struct Desk {
+    books: Arc<dyn Books>,
+    rules: Arc<dyn RulesOf>,
+}
+
+/// What is known of a user.
+#[derive(Clone, Debug)]
+pub struct UserView {
+    /// Their id; another one than was asked for when that became this person.
+    pub user: String,
+    /// What all closed sessions come to.
+    pub totals: Totals,
+    /// The session that may still grow.
+    pub open: Option<OpenSession>,
+    /// Whether they are there.
+    pub presence: Engagement,
+    /// When they were last heard of.
+    pub last_seen_at: Option<Timestamp>,
+}
+
+/// A page of a list, and what to ask the next page after; `None` at the end.
+pub type Page<T> = (Vec<T>, Option<Vec<u8>>);
+
+impl Desk {
+    /// Takes the books that a [`crate::Worker`] writes.
+    #[must_use]
+    pub fn new(books: Arc<dyn Books>, rules: Arc<dyn RulesOf>) -> Self {
+        Desk { books, rules }
+    }
+
+    /// Returns what is known of a user at `now`; `None` for one who was never heard of.
+    pub fn user(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<UserView>, EngineError> {
+        let user = self.who_is(app, id)?;
+        let Some(bytes) = self.get(&keys::book(app, &user))? else { return Ok(None) };
+        let rules = self.rules.rules_of(app);
+        let bad = |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause };
+        let book = Book::read(app, &user, &rules, &bytes).map_err(bad)?;
+        let open = book.open_session().filter(|open| now < Timestamp::from_micros(open.deadline));
+        let (presence, last_seen_at) = (book.timeline.presence_at(now), book.timeline.last());
+        Ok(Some(UserView { totals: book.totals.clone(), open, presence, last_seen_at, user }))
+    }
+
+    /// Returns a user's closed sessions in order of their starts.
+    pub fn sessions(
+        &self,
+        app: &str,
+        id: &str,
+        after: Option<&[u8]>,
+        most: usize,
+    ) -> Result<Page<SessionRow>, EngineError> {
+        let user = self.who_is(app, id)?;
+        self.page(&keys::sessions(app, &user), after, most, |_, bytes| read(app, "a session", bytes))
+    }
+
+    /// Returns the ids of an app's users, in order.
+    pub fn users(&self, app: &str, after: Option<&[u8]>, most: usize) -> Result<Page<String>, EngineError> {
+        let bad = |what| EngineError::BadBook { app: app.to_owned(), what, cause: "its key is broken".to_owned() };
+        self.page(&keys::books(app), after, most, |key, _| {
+            keys::user_of(key).ok_or_else(|| bad("a user".to_owned()))
+        })
+    }
+
+    /// Returns what is counted of an app.
+    pub fn numbers(&self, app: &str) -> Result<Numbers, EngineError> {
+        let bytes = self.get(&keys::numbers(app))?;
+        Ok(bytes.map(|bytes| read(app, "its numbers", &bytes)).transpose()?.unwrap_or_default())
+    }
+
+    /// Returns a series from a moment on and before another, without its zeros, at most so many places.
+    pub fn series(
+        &self,
+        app: &str,
+        series: Series,
+        (from, to): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Result<Vec<(Timestamp, i64)>, EngineError> {
+        // The page begins after a key: the one just before `from`.
+        let before = keys::point(app, series.tag(), from.minus(Span::from_micros(1)));
+        let found = self.books.scan(&keys::series(app, series.tag()), Some(&before), most)?;
+        let mut places = Vec::new();
+        for (key, bytes) in found {
+            let Some(at) = keys::moment_at_end(&key).filter(|at| *at < to) else { break };
+            let count: i64 = read(app, "a series", &bytes)?;
+            if count != 0 {
+                places.push((at, count));
+            }
+        }
+        Ok(places)
+    }
+
+    /// Returns the statements of an app's session feed from a number on, each with its number.
+    pub fn feed(&self, app: &str, from: u64, most: usize) -> Result<Vec<(u64, Statement)>, EngineError> {
+        let before = from.checked_sub(1).map(|number| keys::statement(app, number));
+        let found = self.books.scan(&keys::feed(app), before.as_deref(), most)?;
+        let number = |key: &[u8]| key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        found.iter().map(|(key, bytes)| Ok((number(key), read(app, "its feed", bytes)?))).collect()
+    }
+
+    fn page<T>(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        most: usize,
+        read: impl Fn(&[u8], &[u8]) -> Result<T, EngineError>,
+    ) -> Result<Page<T>, EngineError> {
+        let after = after.map(|rest| [prefix, rest].concat());
+        let found = self.books.scan(prefix, after.as_deref(), most)?;
+        let next = if found.len() == most { found.last().map(|(key, _)| key[prefix.len()..].to_vec()) } else { None };
+        let rows = found.iter().map(|(key, bytes)| read(key, bytes)).collect::<Result<_, _>>()?;
+        Ok((rows, next))
+    }
+
+    /// Returns who an id is now.
+    fn who_is(&self, app: &str, id: &str) -> Result<String, EngineError> {
+        let mut now = id.to_owned();
+        while let Some(bytes) = self.get(&keys::alias(app, &now))? {
+            now = read(app, &now, &bytes)?;
+        }
+        Ok(now)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        Ok(self.books.load(&[key])?.pop().flatten())
+    }
+}

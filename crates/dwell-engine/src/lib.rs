@@ -1,0 +1,33 @@
+//! The desk of the house: events in the log become sessions in the books.
+//!
+//! [`Worker::turn`] reads a batch of the log in order, loads the books of the users in it, steps them, and writes books,
+//! statements, counts and the new offset in one commit: load, step, store. When nothing is left to read, it rings the bell
+//! for those whose deadline has passed. [`Desk`] answers questions from the same books.
+//!
+//! What this crate never does: ask for the time (it is told), know HTTP or SQL, or hold a rule of sessions (those are
+//! core's).
+//!
+//! Where to start: [`Worker::turn`], then `turn.rs`, then `book.rs`.
+
+#![forbid(unsafe_code)]
+
+mod ask;
+mod book;
+mod error;
+mod keys;
+mod numbers;
+mod record;
+mod row;
+mod rules;
+mod statement;
+mod turn;
+mod worker;
+
+pub use ask::{Desk, Page, UserView};
+pub use error::EngineError;
+pub use numbers::{Numbers, Series};
+pub use record::Record;
+pub use row::{OpenSession, SessionRow};
+pub use rules::{AppRules, RulesOf};
+pub use statement::{News, Statement};
+pub use worker::{Turned, Worker};

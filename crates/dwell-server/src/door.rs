@@ -1,0 +1,110 @@
+//! The socket: who may come in, and how long they may take.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::Handle;
+use axum_server::accept::Accept;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use std::future::{Future, Ready, ready};
+use tokio::net::TcpStream;
+
+/// How connections are taken.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// The certificate chain and its key, both in PEM: with them, HTTPS is spoken.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// The most connections at once; one more is closed at once.
+    pub connections: usize,
+    /// How long a client may take for the first byte of a connection, TLS included.
+    pub first_byte_timeout: Duration,
+    /// How long for all of a header.
+    pub header_timeout: Duration,
+    /// How long requests under way may take at the end.
+    pub stop_timeout: Duration,
+}
+
+/// The largest header of a request, and how many lines it may have.
+const HEADER_BYTES: usize = 32 << 10;
+const HEADER_LINES: usize = 100;
+
+/// Answers on a socket until `stop` comes true, and then until requests under way are done.
+pub async fn serve(
+    door: Door,
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let handle = Handle::new();
+    tokio::spawn({
+        let (handle, patience) = (handle.clone(), door.stop_timeout);
+        async move {
+            stop.await;
+            handle.graceful_shutdown(Some(patience));
+        }
+    });
+    let guard = Guard { handle: handle.clone(), most: door.connections };
+    let service = router.into_make_service();
+    match &door.tls {
+        None => {
+            let mut server = axum_server::from_tcp(listener)?.acceptor(guard).handle(handle);
+            server = server.first_request_timeout(door.first_byte_timeout);
+            bound(server.http_builder(), &door);
+            server.serve(service).await
+        }
+        Some((certificate, key)) => {
+            let config = RustlsConfig::from_pem_file(certificate, key).await.map_err(|error| {
+                let files = format!("{} and {}", certificate.display(), key.display());
+                io::Error::new(error.kind(), format!("the certificate and key in {files} cannot be used: {error}"))
+            })?;
+            let acceptor = RustlsAcceptor::new(config).handshake_timeout(door.first_byte_timeout).acceptor(guard);
+            let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
+            server = server.first_request_timeout(door.first_byte_timeout);
+            bound(server.http_builder(), &door);
+            server.serve(service).await
+        }
+    }
+}
+
+fn bound(
+    builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>,
+    door: &Door,
+) {
+    builder
+        .http1()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(door.header_timeout)
+        .max_headers(HEADER_LINES)
+        .max_buf_size(HEADER_BYTES);
+    builder
+        .http2()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .max_header_list_size(HEADER_BYTES as u32)
+        .max_concurrent_streams(100)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+}
+
+/// Turns away who comes when all places are taken.
+#[derive(Clone)]
+struct Guard {
+    handle: Handle<SocketAddr>,
+    most: usize,
+}
+
+impl<S> Accept<TcpStream, S> for Guard {
+    type Stream = TcpStream;
+    type Service = S;
+    type Future = Ready<io::Result<(TcpStream, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        if self.most < self.handle.connection_count() {
+            return ready(Err(io::Error::other("all connections are taken")));
+        }
+        ready(stream.set_nodelay(true).map(|()| (stream, service)))
+    }
+}

@@ -1,0 +1,151 @@
+//! The street door: a body comes in, and is acknowledged when the log has kept it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use dwell_core::event::EventKind;
+use dwell_core::time::Span;
+use dwell_dialect::answer::{self, Fates};
+use dwell_dialect::endpoint::Endpoint;
+use dwell_dialect::envelope::{self, EnvelopeError};
+use dwell_dialect::event::{Event, MessageId};
+use dwell_dialect::rejection::Rejection;
+use dwell_dialect::segment::{self, Decoded};
+use dwell_engine::Record;
+use dwell_keys::app::App;
+use dwell_store::Batch;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use crate::House;
+use crate::auth::{presented_key, writer_of};
+use crate::problem::Problem;
+
+/// Takes events on any path of the dialect.
+pub(crate) async fn ingest(State(house): State<Arc<House>>, request: Request<Body>) -> Response {
+    match take(&house, request).await {
+        Ok(answer) => answer,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem> {
+    let endpoint = Endpoint::from_path(request.uri().path()).ok_or_else(|| Problem::not_found("page"))?;
+    if request.method() != Method::POST {
+        return Err(Problem::bad_method());
+    }
+    let presented = presented_key(request.headers(), request.uri());
+    // A key that nobody knows is not worth reading a body for.
+    let mut app = presented.as_deref().map(|key| writer_of(house, key)).transpose()?;
+    let body = read(house, request.into_body()).await?;
+    let received_at = (house.clock)();
+    let open = match envelope::open(&body, house.limits.batch_bytes) {
+        Ok(open) => open,
+        Err(error) => return Ok(refuse_body(house, app.as_deref(), &error)),
+    };
+    let words = app.as_deref().map(App::words).unwrap_or_default();
+    let mut decoded = segment::decode(&open, endpoint, received_at, &house.limits, &words);
+    let own_words;
+    if app.is_none() {
+        let found = writer_of(house, decoded.write_key.as_deref().ok_or_else(Problem::no_key)?)?;
+        if !found.names.is_empty() {
+            // Only now is it known what the app calls its events.
+            own_words = found.words();
+            decoded = segment::decode(&open, endpoint, received_at, &house.limits, &own_words);
+        }
+        app = Some(found);
+    }
+    let app = app.map(|app| app.id.to_string()).unwrap_or_default();
+    let whole = decoded.rejections.iter().find(|rejection| rejection.index.is_none());
+    if let Some(rejection) = whole {
+        house.counts.reject(&app, rejection.reason.word(), 1);
+        return Ok(json(status_of(rejection), answer::failure(rejection)));
+    }
+    let duplicates = keep(house, &app, &decoded).await?;
+    house.counts.receive(&app, decoded.received() as u64);
+    house.counts.duplicate(&app, duplicates.len() as u64);
+    for rejection in &decoded.rejections {
+        house.counts.reject(&app, rejection.reason.word(), 1);
+    }
+    let accepted = decoded.events.len() - duplicates.len();
+    let fates = Fates { accepted, duplicates: &duplicates, rejections: &decoded.rejections };
+    Ok(json(StatusCode::OK, answer::success(&fates)))
+}
+
+/// Appends all events to the log, and returns which of them came twice in this body.
+async fn keep(house: &House, app: &str, decoded: &Decoded<'_>) -> Result<Vec<u32>, Problem> {
+    let mut batch = Batch::new();
+    let mut duplicates = Vec::new();
+    let mut bytes = Vec::new();
+    let mut seen = HashSet::new();
+    for event in &decoded.events {
+        if seen.insert(event.message_id.as_str()) {
+            record_of(app, event).write(&mut bytes);
+            batch.push(&bytes);
+        } else {
+            duplicates.push(event.index);
+        }
+    }
+    drop(seen);
+    if !batch.is_empty() {
+        house.log.append(batch).await?;
+    }
+    Ok(duplicates)
+}
+
+fn record_of<'a>(app: &'a str, event: &'a Event<'_>) -> Record<'a> {
+    let kind = EventKind::ALL.iter().position(|kind| *kind == event.kind).unwrap_or_default();
+    Record {
+        app,
+        user: event.user(),
+        link_from: event.link().map(|link| link.from),
+        message_id: event.message_id.as_str(),
+        message_id_is_derived: matches!(event.message_id, MessageId::Derived(_)),
+        kind: kind as u8,
+        name: event.name.as_deref(),
+        happened_at: event.happened.at.as_micros(),
+        received_at: event.received_at.as_micros(),
+        remaining: event.remaining.map(Span::as_micros),
+        player: event.player.as_deref(),
+        device: event.device.as_deref(),
+        platform: event.platform.as_deref(),
+        campaign: event.campaign.as_deref(),
+    }
+}
+
+async fn read(house: &House, body: Body) -> Result<Bytes, Problem> {
+    let most = house.limits.batch_bytes;
+    let reading = tokio::time::timeout(house.body_timeout, Limited::new(body, most).collect());
+    match reading.await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(most)),
+        Ok(Err(error)) => Err(Problem::bad_request(format!("the body could not be read: {error}"))),
+        Err(_elapsed) => Err(Problem::too_slow()),
+    }
+}
+
+fn refuse_body(house: &House, app: Option<&App>, error: &EnvelopeError) -> Response {
+    if let Some(app) = app {
+        house.counts.reject(app.id.as_str(), error.word(), 1);
+    }
+    match error {
+        EnvelopeError::TooLarge { .. } => Problem::too_large(house.limits.batch_bytes).into_response(),
+        other => Problem::bad_request(other.to_string()).into_response(),
+    }
+}
+
+fn status_of(rejection: &Rejection) -> StatusCode {
+    match rejection.reason.word() {
+        "batch_too_large" | "too_many_events" => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (status, kind, body).into_response()
+}

@@ -1,0 +1,112 @@
+//! HTTP: lets events in and answers questions.
+//!
+//! [`router`] is the whole face of it, and needs no socket. An event's way: [`ingest`] reads the body, the dialect
+//! understands it, and the log keeps it; only then is it acknowledged. Everything else asks the engine's [`Desk`].
+//!
+//! What this crate never does: hold a rule of sessions, write the books, or read the clock (it is given one).
+
+#![forbid(unsafe_code)]
+
+mod api;
+mod auth;
+pub mod door;
+mod ingest;
+mod metrics;
+mod problem;
+mod settings;
+mod stream;
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use dwell_core::time::Timestamp;
+use dwell_dialect::limits::Limits;
+use dwell_engine::Desk;
+use dwell_keys::registry::Registry;
+use dwell_store::Log;
+
+use crate::metrics::Counts;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What the rooms of this floor share.
+pub struct House {
+    /// Where accepted events go.
+    pub log: Arc<dyn Log>,
+    /// Where questions are answered.
+    pub desk: Desk,
+    /// Who knows the apps and their keys.
+    pub registry: Arc<RwLock<Registry>>,
+    /// What time it is.
+    pub clock: Clock,
+    /// How much is read of what anybody sends.
+    pub limits: Limits,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+    /// Whether the engine works: the words of what stopped it.
+    pub stopped: Arc<std::sync::OnceLock<String>>,
+    counts: Counts,
+}
+
+impl House {
+    /// Puts a house together with the usual limits.
+    #[must_use]
+    pub fn new(log: Arc<dyn Log>, desk: Desk, registry: Arc<RwLock<Registry>>, clock: Clock) -> Self {
+        House {
+            log,
+            desk,
+            registry,
+            clock,
+            limits: Limits::default(),
+            body_timeout: Duration::from_secs(10),
+            stopped: Arc::default(),
+            counts: Counts::default(),
+        }
+    }
+}
+
+/// Returns everything that is answered.
+pub fn router(house: Arc<House>) -> Router {
+    Router::new()
+        .route("/healthz", get(api::health))
+        .route("/readyz", get(api::ready))
+        .route("/version", get(api::version))
+        .route("/metrics", get(metrics::metrics))
+        .route("/v1/app", get(api::app))
+        .route("/v1/series", get(api::series))
+        .route("/v1/users", get(api::users))
+        .route("/v1/users/{user}", get(api::user))
+        .route("/v1/users/{user}/sessions", get(api::sessions))
+        .route("/v1/sessions", get(api::feed))
+        .route("/v1/sessions/stream", get(stream::stream))
+        .route("/v1/projects/{key}/settings", get(settings::segment))
+        .route("/sourceConfig", get(settings::rudderstack))
+        .route("/sourceConfig/", get(settings::rudderstack))
+        .fallback(ingest::ingest)
+        .layer(middleware::from_fn(any_origin))
+        .with_state(house)
+}
+
+/// Lets pages of any origin send events: the write key is public, and nothing is answered by cookies.
+async fn any_origin(request: Request, next: Next) -> Response {
+    use axum::http::{HeaderValue, Method, StatusCode, header};
+    let preflight = request.method() == Method::OPTIONS;
+    let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if preflight {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+        if let Some(wanted) = wanted {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
+        }
+    }
+    response
+}

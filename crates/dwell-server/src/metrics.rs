@@ -1,0 +1,114 @@
+//! What Prometheus asks. Labels are bounded: apps that exist, and reasons that the code knows.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use crate::House;
+use crate::problem::Problem;
+
+/// What the street door has seen since it was opened, exactly: received = accepted + duplicate + rejected.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    by_app: Mutex<BTreeMap<String, AppCounts>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct AppCounts {
+    received: u64,
+    duplicate: u64,
+    rejected: BTreeMap<&'static str, u64>,
+}
+
+impl Counts {
+    /// Counts messages of a body that was read, whatever became of them.
+    pub fn receive(&self, app: &str, count: u64) {
+        self.of(app, |counts| counts.received += count);
+    }
+
+    /// Counts messages that came twice in one body.
+    pub fn duplicate(&self, app: &str, count: u64) {
+        self.of(app, |counts| counts.duplicate += count);
+    }
+
+    /// Counts messages, or bodies as a whole, that were refused.
+    pub fn reject(&self, app: &str, reason: &'static str, count: u64) {
+        self.of(app, |counts| *counts.rejected.entry(reason).or_default() += count);
+    }
+
+    fn of(&self, app: &str, change: impl FnOnce(&mut AppCounts)) {
+        let mut all = self.lock();
+        match all.get_mut(app) {
+            Some(counts) => change(counts),
+            None => change(all.entry(app.to_owned()).or_default()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, AppCounts>> {
+        self.by_app.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes all metrics in Prometheus' text format.
+pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl IntoResponse, Problem> {
+    let mut out = String::new();
+    let mut series = |name: &str, help: &str, kind: &str, values: &[(String, i64)]| {
+        writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
+        values.iter().try_for_each(|(labels, value)| writeln!(out, "{name}{labels} {value}"))
+    };
+    let counts = house.counts.lock().clone();
+    let door = |value: fn(&AppCounts) -> u64| -> Vec<(String, i64)> {
+        counts.iter().map(|(app, counts)| (labels(&[("app", app)]), value(counts) as i64)).collect()
+    };
+    let rejected: Vec<(String, i64)> = counts
+        .iter()
+        .flat_map(|(app, counts)| counts.rejected.iter().map(move |(reason, count)| (app, reason, count)))
+        .map(|(app, reason, count)| {
+            (labels(&[("app", app), ("dialect", "segment"), ("reason", reason)]), *count as i64)
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    let (mut open, mut users) = (Vec::new(), Vec::new());
+    let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
+    let apps: Vec<String> = registry.apps().map(|app| app.id.to_string()).collect();
+    drop(registry);
+    for app in apps {
+        let numbers = house.desk.numbers(&app)?;
+        for (outcome, count) in [
+            ("joined", numbers.joined),
+            ("amended", numbers.amended),
+            ("silent", numbers.silent),
+            ("orphan", numbers.orphan),
+            ("duplicate", numbers.duplicate),
+            ("late", numbers.late),
+        ] {
+            outcomes.push((labels(&[("app", &app), ("outcome", outcome)]), count as i64));
+        }
+        open.push((labels(&[("app", &app)]), numbers.open));
+        users.push((labels(&[("app", &app)]), numbers.users));
+    }
+    let written = [
+        ("dwell_messages_received_total", "Messages in bodies that were read.", "counter", door(|counts| counts.received)),
+        ("dwell_messages_duplicate_total", "Messages that came twice in one body.", "counter", door(|counts| counts.duplicate)),
+        ("dwell_messages_rejected_total", "Messages and bodies that were refused.", "counter", rejected),
+        ("dwell_events_total", "Events that the engine read from the log, by outcome.", "counter", outcomes),
+        ("dwell_sessions_open", "Sessions that may still grow.", "gauge", open),
+        ("dwell_users", "Users of whom anything is known.", "gauge", users),
+        ("dwell_log_next", "The number of the next record of the log.", "counter", vec![(String::new(), house.log.next().number() as i64)]),
+        ("dwell_engine_stopped", "1 when the engine cannot go on.", "gauge", vec![(String::new(), i64::from(house.stopped.get().is_some()))]),
+    ]
+    .iter()
+    .try_for_each(|(name, help, kind, values)| series(name, help, kind, values));
+    written.map_err(|error| Problem::bad_request(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out))
+}
+
+fn labels(pairs: &[(&str, &str)]) -> String {
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    format!("{{{}}}", pairs.join(","))
+}

@@ -1,0 +1,126 @@
+//! The one table of what went wrong and which status says so (RFC 9457).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use dwell_engine::EngineError;
+use dwell_store::StoreError;
+use serde::Serialize;
+
+/// What a client is told when a question is not answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    /// A word for machines.
+    code: &'static str,
+    /// A sentence for people: what, and how to mend it.
+    detail: String,
+    retry_after: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Problem { status, code, detail: detail.into(), retry_after: None }
+    }
+
+    pub fn no_key() -> Self {
+        Problem::new(StatusCode::UNAUTHORIZED, "no_key", "no key was sent: put it after `Authorization: Bearer `")
+    }
+
+    pub fn unknown_key() -> Self {
+        Problem::new(StatusCode::UNAUTHORIZED, "unknown_key", "this key is unknown, revoked or expired")
+    }
+
+    pub fn may_not_read() -> Self {
+        Problem::new(StatusCode::FORBIDDEN, "may_not_read", "a write key only sends events; reading needs a secret key")
+    }
+
+    pub fn may_not_write() -> Self {
+        Problem::new(StatusCode::FORBIDDEN, "may_not_write", "events are sent with a write key")
+    }
+
+    pub fn which_app() -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "which_app", "the admin key reads every app: say which one with `?app=`")
+    }
+
+    pub fn not_found(what: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    pub fn too_slow() -> Self {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body did not arrive in time")
+    }
+
+    pub fn too_large(most: usize) -> Self {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a body may have at most {most} bytes"))
+    }
+
+    pub fn bad_method() -> Self {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "bad_method", "events are sent with POST")
+    }
+
+    pub fn stopped(why: &str) -> Self {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", why)
+    }
+
+    fn again_in(self, seconds: u32) -> Self {
+        Problem { retry_after: Some(seconds), ..self }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        let unavailable = |code| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail.clone());
+        match error {
+            StoreError::Busy { .. } => unavailable("busy").again_in(1),
+            StoreError::Full { .. } => unavailable("disk_full").again_in(10),
+            StoreError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail),
+            _ => unavailable("store").again_in(30),
+        }
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => error.into(),
+            EngineError::BadRecord { .. } | EngineError::BadBook { .. } => {
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "books", error.to_string())
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("problem");
+        let body = Body {
+            r#type: "about:blank",
+            title,
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,74 @@
+//! The session feed as it grows: server-sent events, resumed from where a client was.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures_util::Stream;
+use serde::Deserialize;
+
+use crate::House;
+use crate::api::statement_json;
+use crate::auth::reader_of;
+use crate::problem::Problem;
+
+/// How often the books are looked into for more.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How many statements are read at once.
+const AT_ONCE: usize = 100;
+
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    after: Option<u64>,
+}
+
+struct Following {
+    house: Arc<House>,
+    app: String,
+    next: u64,
+    ready: std::vec::IntoIter<Event>,
+}
+
+/// Streams statements: those after `Last-Event-ID` or `?after=`, else those that come from now on.
+pub(crate) async fn stream(
+    State(house): State<Arc<House>>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let app = reader_of(&house, &headers, &uri)?;
+    let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok());
+    let next = match resumed.or(asked.after) {
+        Some(after) => after.saturating_add(1),
+        None => house.desk.numbers(&app)?.next,
+    };
+    let following = Following { house, app, next, ready: Vec::new().into_iter() };
+    let events = futures_util::stream::unfold(following, |mut following| async {
+        loop {
+            if let Some(event) = following.ready.next() {
+                return Some((Ok(event), following));
+            }
+            // When the books cannot be read the stream ends, and the client comes again with what it had.
+            let statements = following.house.desk.feed(&following.app, following.next, AT_ONCE).ok()?;
+            if statements.is_empty() {
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            following.next = statements.last().map_or(following.next, |(number, _)| number + 1);
+            let events: Vec<Event> = statements
+                .iter()
+                .map(|(number, statement)| {
+                    let told = statement_json(*number, statement).to_string();
+                    Event::default().id(number.to_string()).event(statement.news.word()).data(told)
+                })
+                .collect();
+            following.ready = events.into_iter();
+        }
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}

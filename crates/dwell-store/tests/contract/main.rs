@@ -1,0 +1,4 @@
+//! What every log and all books must do: one suite, every implementation.
+
+mod books;
+mod log;

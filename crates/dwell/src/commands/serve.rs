@@ -1,0 +1,261 @@
+//! `dwell serve`: one process, one data folder.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use dwell_core::policy::Policy;
+use dwell_core::time::Span;
+use dwell_dialect::limits::Limits;
+use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker};
+use dwell_keys::registry::Registry;
+use dwell_server::House;
+use dwell_server::door::{self, Door};
+use dwell_store::{Books, BooksOptions, Check, DiskBooks, DiskLog, Log, LogOptions, OnDamage};
+use jiff::tz::TimeZone;
+use tracing::{error, info, warn};
+
+use crate::clock::{self, SteadyClock};
+use crate::config::{self, Config, Overrides};
+use crate::policy_file;
+
+/// How long the engine waits for events before it looks for deadlines.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How often the books are made durable by themselves.
+const SYNC_EVERY: Span = Span::from_secs(10);
+
+/// How often apps and keys are looked at, and the machine's clock.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What `dwell serve` is told.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The configuration [default: DWELL_CONFIG, else dwell.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Runs until it is told to stop.
+pub fn run(args: &Serve) -> anyhow::Result<()> {
+    let raw = config::written(args.config.as_deref(), &args.overrides)?;
+    let config = Config::meant(&raw)?;
+    tell(&config);
+    let data = &config.server.data;
+    std::fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    let policy = match &config.sessions.policy {
+        Some(path) => policy_file::read(path, &TimeZone::UTC)?.policy,
+        None => Policy::default(),
+    };
+    let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(&config))?);
+    let books_options = BooksOptions {
+        cache_bytes: config.books.cache_bytes,
+        buffer_bytes: config.books.buffer_bytes,
+    };
+    let books: Arc<dyn Books> = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
+    let mut registry = Registry::open(data)?;
+    if let Some(admin) = registry.first_start(clock::now())? {
+        println!("the admin key, shown this once: {}", admin.text.reveal());
+    }
+    let registry = Arc::new(RwLock::new(registry));
+    let rules: Arc<dyn RulesOf> = Arc::new(Rules { policy, registry: registry.clone(), known: Mutex::default() });
+    let steady = SteadyClock::start();
+    let stopped = Arc::new(OnceLock::new());
+    let mut house = House::new(
+        log.clone(),
+        Desk::new(books.clone(), rules.clone()),
+        registry.clone(),
+        Arc::new(move || steady.now()),
+    );
+    house.limits = Limits {
+        event_bytes: config.ingest.event_bytes,
+        batch_bytes: config.ingest.batch_bytes,
+        batch_events: config.ingest.batch_events,
+        depth: config.ingest.depth,
+    };
+    house.body_timeout = duration(config.server.body_timeout);
+    house.stopped = stopped.clone();
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let worker = Worker::new(log.clone(), books, rules);
+    let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
+        let (stop, log) = (stop.clone(), log.clone());
+        move || {
+            if let Err(error) = turn_the_crank(&worker, log.as_ref(), &stop, steady) {
+                error!(%error, "the engine stopped");
+                stopped.get_or_init(|| error.to_string());
+            }
+        }
+    })?;
+    let watch = std::thread::Builder::new().name("watch".to_owned()).spawn({
+        let (stop, registry) = (stop.clone(), registry);
+        move || watch(&registry, &stop, steady)
+    })?;
+    let served = listen(&config, Arc::new(house));
+    stop.store(true, Ordering::Relaxed);
+    for thread in [engine, watch] {
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+    served
+}
+
+fn listen(config: &Config, house: Arc<House>) -> anyhow::Result<()> {
+    let address = config.server.listen;
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}: stop what listens there, or choose another --listen"))?;
+    let door = Door {
+        tls: config.server.tls.as_ref().map(|tls| (tls.certificate.clone(), tls.key.clone())),
+        connections: config.server.connections,
+        first_byte_timeout: duration(config.server.first_byte_timeout),
+        header_timeout: duration(config.server.header_timeout),
+        stop_timeout: duration(config.server.stop_timeout),
+    };
+    let scheme = if door.tls.is_some() { "https" } else { "http" };
+    println!("dwell listens on {scheme}://{}", listener.local_addr()?);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = config.server.workers {
+        runtime.worker_threads(workers);
+    }
+    let runtime = runtime.enable_all().build()?;
+    runtime.block_on(async {
+        door::serve(door, listener, dwell_server::router(house), told_to_stop()).await?;
+        info!("stopped");
+        Ok(())
+    })
+}
+
+/// Waits for what a person or a system sends to end a program.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signals = [SignalKind::terminate(), SignalKind::interrupt()].map(|kind| signal(kind).ok());
+    let [terminate, interrupt] = &mut signals;
+    let wait = |signal: &'_ mut Option<tokio::signal::unix::Signal>| {
+        let signal = signal.as_mut();
+        async move {
+            match signal {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        }
+    };
+    tokio::select! {
+        _ = wait(terminate) => {}
+        _ = wait(interrupt) => {}
+    }
+    info!("told to stop: requests under way are finished first");
+}
+
+/// Takes turn after turn until it is told to stop.
+fn turn_the_crank(
+    worker: &Worker,
+    log: &dyn Log,
+    stop: &AtomicBool,
+    clock: SteadyClock,
+) -> Result<(), EngineError> {
+    let mut synced = clock.now();
+    while !stop.load(Ordering::Relaxed) {
+        let now = clock.now();
+        let turned = worker.turn(now)?;
+        if 0 < turned.lost {
+            error!(events = turned.lost, "events of the log are damaged and were passed over");
+        }
+        if synced.plus(SYNC_EVERY) <= now {
+            worker.sync()?;
+            synced = now;
+        }
+        if turned.is_idle() {
+            log.wait_past(worker.offset(), PATIENCE);
+        }
+    }
+    worker.sync()?;
+    Ok(())
+}
+
+/// Looks after what changes outside: apps, keys and the machine's clock.
+fn watch(registry: &RwLock<Registry>, stop: &AtomicBool, clock: SteadyClock) {
+    let mut told = Span::ZERO;
+    while !stop.load(Ordering::Relaxed) {
+        if let Err(error) = registry.write().unwrap_or_else(PoisonError::into_inner).refresh() {
+            warn!(%error, "apps and keys stay as they were");
+        }
+        let off = clock.off_by();
+        if Span::from_minutes(1) <= span_between(off, told) {
+            warn!(
+                off_by_seconds = off.as_micros() / 1_000_000,
+                "the machine's clock was moved; time goes on here as it did, until the next start"
+            );
+            told = off;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn span_between(one: Span, other: Span) -> Span {
+    Span::from_micros((one.as_micros() - other.as_micros()).abs())
+}
+
+/// One policy for all apps, each with its own zone.
+struct Rules {
+    policy: Policy,
+    registry: Arc<RwLock<Registry>>,
+    known: Mutex<HashMap<String, Arc<AppRules>>>,
+}
+
+impl RulesOf for Rules {
+    fn rules_of(&self, app: &str) -> Arc<AppRules> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rules) = known.get(app) {
+            return rules.clone();
+        }
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        let zone = registry.app(app).map(|app| policy_file::zone_table(app.zone.time_zone())).unwrap_or_default();
+        let rules = Arc::new(AppRules::of(&self.policy, zone));
+        known.insert(app.to_owned(), rules.clone());
+        rules
+    }
+}
+
+fn log_options(config: &Config) -> LogOptions {
+    LogOptions {
+        segment_bytes: config.log.segment_bytes,
+        queue_bytes: config.log.queue_bytes,
+        group_bytes: config.log.group_bytes,
+        check: match config.log.check {
+            config::Check::Ends => Check::Ends,
+            config::Check::All => Check::All,
+        },
+        on_damage: match config.log.on_damage {
+            config::OnDamage::Refuse => OnDamage::Refuse,
+            config::OnDamage::Quarantine => OnDamage::Quarantine,
+        },
+        ..LogOptions::default()
+    }
+}
+
+/// Says what happens on standard error, as configured.
+fn tell(config: &Config) {
+    let level = match config.telemetry.level {
+        config::Level::Error => tracing::Level::ERROR,
+        config::Level::Warn => tracing::Level::WARN,
+        config::Level::Info => tracing::Level::INFO,
+        config::Level::Debug => tracing::Level::DEBUG,
+    };
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    match config.telemetry.format {
+        config::LogFormat::Text => lines.init(),
+        config::LogFormat::Json => lines.json().init(),
+    }
+}
+
+fn duration(span: Span) -> Duration {
+    Duration::from_micros(u64::try_from(span.as_micros()).unwrap_or(0))
+}
