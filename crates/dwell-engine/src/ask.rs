@@ -75,9 +75,7 @@ impl Desk {
     /// Returns the ids of an app's users, in order.
     pub fn users(&self, app: &str, after: Option<&[u8]>, most: usize) -> Result<Page<String>, EngineError> {
         let bad = |what| EngineError::BadBook { app: app.to_owned(), what, cause: "its key is broken".to_owned() };
-        self.page(&keys::books(app), after, most, |key, _| {
-            keys::user_of(key).ok_or_else(|| bad("a user".to_owned()))
-        })
+        self.page(&keys::books(app), after, most, |key, _| keys::user_of(key).ok_or_else(|| bad("a user".to_owned())))
     }
 
     /// Returns what is counted of an app.

@@ -9,13 +9,17 @@ pub enum EngineError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A record of the log is none of ours.
-    #[error("record {offset} of the log is no event: it was written by a newer version, or by something else; start the version that wrote it")]
+    #[error(
+        "record {offset} of the log is no event: it was written by a newer version, or by something else; start the version that wrote it"
+    )]
     BadRecord {
         /// Which one.
         offset: Offset,
     },
     /// What the books hold under a key cannot be read.
-    #[error("the books of app {app} hold something unreadable of {what}: {cause}; restore the books from a copy, or remove their folder to make them anew from the log")]
+    #[error(
+        "the books of app {app} hold something unreadable of {what}: {cause}; restore the books from a copy, or remove their folder to make them anew from the log"
+    )]
     BadBook {
         /// Whose.
         app: String,

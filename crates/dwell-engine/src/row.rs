@@ -81,5 +81,4 @@ impl SessionRow {
             devices: texts(devices),
         }
     }
-
 }

@@ -194,8 +194,7 @@ impl<'p> Turn<'p> {
         }
         if changed.opened_before != changed.opened {
             let open = |at: Option<Timestamp>| i64::from(at.is_some());
-            self.numbers.entry(app.to_owned()).or_default().open +=
-                open(changed.opened) - open(changed.opened_before);
+            self.numbers.entry(app.to_owned()).or_default().open += open(changed.opened) - open(changed.opened_before);
             if let Some(before) = changed.opened_before {
                 self.add(app, Series::Started, floor(before, MINUTE), -1);
             }

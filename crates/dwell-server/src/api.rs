@@ -165,7 +165,9 @@ pub(crate) async fn series(
         }
     }
     let points: Vec<Value> = points.iter().map(|(at, count)| json!({ "at": when(*at), "count": count })).collect();
-    Ok(Json(json!({ "metric": asked.metric, "by": by, "from": when(from.as_micros()), "to": when(to.as_micros()), "points": points })))
+    Ok(Json(
+        json!({ "metric": asked.metric, "by": by, "from": when(from.as_micros()), "to": when(to.as_micros()), "points": points }),
+    ))
 }
 
 #[derive(Deserialize)]

@@ -70,10 +70,7 @@ pub async fn serve(
     }
 }
 
-fn bound(
-    builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>,
-    door: &Door,
-) {
+fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>, door: &Door) {
     builder
         .http1()
         .timer(hyper_util::rt::TokioTimer::new())

@@ -92,14 +92,34 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         users.push((labels(&[("app", &app)]), numbers.users));
     }
     let written = [
-        ("dwell_messages_received_total", "Messages in bodies that were read.", "counter", door(|counts| counts.received)),
-        ("dwell_messages_duplicate_total", "Messages that came twice in one body.", "counter", door(|counts| counts.duplicate)),
+        (
+            "dwell_messages_received_total",
+            "Messages in bodies that were read.",
+            "counter",
+            door(|counts| counts.received),
+        ),
+        (
+            "dwell_messages_duplicate_total",
+            "Messages that came twice in one body.",
+            "counter",
+            door(|counts| counts.duplicate),
+        ),
         ("dwell_messages_rejected_total", "Messages and bodies that were refused.", "counter", rejected),
         ("dwell_events_total", "Events that the engine read from the log, by outcome.", "counter", outcomes),
         ("dwell_sessions_open", "Sessions that may still grow.", "gauge", open),
         ("dwell_users", "Users of whom anything is known.", "gauge", users),
-        ("dwell_log_next", "The number of the next record of the log.", "counter", vec![(String::new(), house.log.next().number() as i64)]),
-        ("dwell_engine_stopped", "1 when the engine cannot go on.", "gauge", vec![(String::new(), i64::from(house.stopped.get().is_some()))]),
+        (
+            "dwell_log_next",
+            "The number of the next record of the log.",
+            "counter",
+            vec![(String::new(), house.log.next().number() as i64)],
+        ),
+        (
+            "dwell_engine_stopped",
+            "1 when the engine cannot go on.",
+            "gauge",
+            vec![(String::new(), i64::from(house.stopped.get().is_some()))],
+        ),
     ]
     .iter()
     .try_for_each(|(name, help, kind, values)| series(name, help, kind, values));

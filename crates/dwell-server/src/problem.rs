@@ -108,13 +108,8 @@ impl From<EngineError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("problem");
-        let body = Body {
-            r#type: "about:blank",
-            title,
-            status: self.status.as_u16(),
-            code: self.code,
-            detail: &self.detail,
-        };
+        let body =
+            Body { r#type: "about:blank", title, status: self.status.as_u16(), code: self.code, detail: &self.detail };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -153,7 +153,7 @@ fn quarantined_records_are_refused_and_the_others_are_read() {
 
 #[test]
 fn a_missing_segment_can_be_set_aside() {
-    for at in 0..5 {
+    for at in 0..Folder::with(APPENDS).segments().len() {
         let folder = Folder::with(APPENDS);
         let path = folder.segments()[at].clone();
         dwell_store::Disk::remove(&folder.disk, &path).unwrap();
@@ -176,6 +176,18 @@ fn a_missing_segment_can_be_set_aside() {
         let of_segment = lost.end.number().min(2 * APPENDS) - lost.start.number();
         assert_eq!(read, (2 * APPENDS + 2 - of_segment) as usize, "segment {at}");
     }
+}
+
+#[test]
+fn a_segment_without_header_or_record_leaves_its_name_alone() {
+    let folder = Folder::with(0);
+    let path = folder.segments()[0].clone();
+    folder.disk.damage(&path, |bytes| bytes[20] ^= 1);
+    assert_eq!(damage_of(&folder, Check::Ends)[0].kind, DamageKind::Header);
+    let log = folder.open_as(Check::Ends, OnDamage::Quarantine).unwrap();
+    let first = append(&log, &texts(0));
+    assert!(Offset::ZERO < first);
+    assert_eq!(log.read(first, 100).unwrap().len(), 2);
 }
 
 #[test]

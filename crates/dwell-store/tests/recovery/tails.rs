@@ -40,6 +40,14 @@ fn a_tail_of_garbage_is_cut() {
 }
 
 #[test]
+fn a_frame_that_comes_again_is_cut() {
+    let folder = Folder::with(2);
+    // The first append, sound in every checksum, as a block of the disk that was used before may hold it.
+    folder.disk.damage(&last(&folder), |bytes| bytes.extend_from_within(32..98));
+    goes_on(&folder, 2);
+}
+
+#[test]
 fn a_frame_that_is_not_whole_is_cut() {
     let folder = Folder::with(5);
     let path = last(&folder);

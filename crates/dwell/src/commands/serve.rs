@@ -55,10 +55,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         None => Policy::default(),
     };
     let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(&config))?);
-    let books_options = BooksOptions {
-        cache_bytes: config.books.cache_bytes,
-        buffer_bytes: config.books.buffer_bytes,
-    };
+    let books_options = BooksOptions { cache_bytes: config.books.cache_bytes, buffer_bytes: config.books.buffer_bytes };
     let books: Arc<dyn Books> = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
     let mut registry = Registry::open(data)?;
     if let Some(admin) = registry.first_start(clock::now())? {
@@ -135,32 +132,28 @@ fn listen(config: &Config, house: Arc<House>) -> anyhow::Result<()> {
 
 /// Waits for what a person or a system sends to end a program.
 async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut signals = [SignalKind::terminate(), SignalKind::interrupt()].map(|kind| signal(kind).ok());
-    let [terminate, interrupt] = &mut signals;
-    let wait = |signal: &'_ mut Option<tokio::signal::unix::Signal>| {
-        let signal = signal.as_mut();
-        async move {
-            match signal {
-                Some(signal) => signal.recv().await,
-                None => std::future::pending().await,
-            }
-        }
-    };
+    use tokio::signal::unix::SignalKind;
     tokio::select! {
-        _ = wait(terminate) => {}
-        _ = wait(interrupt) => {}
+        () = comes(SignalKind::terminate()) => {}
+        () = comes(SignalKind::interrupt()) => {}
     }
     info!("told to stop: requests under way are finished first");
 }
 
+async fn comes(kind: tokio::signal::unix::SignalKind) {
+    match tokio::signal::unix::signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(error) => {
+            warn!(%error, "a signal cannot be waited for");
+            std::future::pending().await
+        }
+    }
+}
+
 /// Takes turn after turn until it is told to stop.
-fn turn_the_crank(
-    worker: &Worker,
-    log: &dyn Log,
-    stop: &AtomicBool,
-    clock: SteadyClock,
-) -> Result<(), EngineError> {
+fn turn_the_crank(worker: &Worker, log: &dyn Log, stop: &AtomicBool, clock: SteadyClock) -> Result<(), EngineError> {
     let mut synced = clock.now();
     while !stop.load(Ordering::Relaxed) {
         let now = clock.now();
