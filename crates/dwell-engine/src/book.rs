@@ -219,7 +219,7 @@ const HOUR: i64 = 3_600_000_000;
 /// Puts newer changes after older ones: what was stated and then retracted was never said.
 fn put_in_place(all: &mut Changed, retracted: Vec<Stated>, stated: Vec<Stated>) {
     for gone in retracted {
-        match all.stated.iter().position(|said| said == &gone) {
+        match all.stated.iter().position(|said| said.id == gone.id) {
             Some(place) => {
                 all.stated.remove(place);
             }

@@ -1,7 +1,7 @@
 //! Where things lie in the books. Every key begins with a letter and the app, and keys of one sort lie in order.
 
-use dwell_core::id::SessionId;
 use dwell_core::time::Timestamp;
+use dwell_core::timeline::Stated;
 
 const BOOK: u8 = b'u';
 const SESSION: u8 = b's';
@@ -85,11 +85,12 @@ pub(crate) fn sessions(app: &str, user: &str) -> Vec<u8> {
     of_user(SESSION, app, user)
 }
 
-/// One session.
-pub(crate) fn session(app: &str, user: &str, started_at: Timestamp, id: &SessionId) -> Vec<u8> {
+/// One session. Where several begin in one moment, their ordinals say which is first.
+pub(crate) fn session(app: &str, user: &str, stated: &Stated) -> Vec<u8> {
     let mut key = sessions(app, user);
-    key.extend_from_slice(&moment(started_at));
-    key.extend_from_slice(id.as_bytes());
+    key.extend_from_slice(&moment(stated.closed.session.started_at));
+    key.extend_from_slice(&stated.closed.session.ordinal.to_be_bytes());
+    key.extend_from_slice(stated.id.as_bytes());
     key
 }
 

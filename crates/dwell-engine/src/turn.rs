@@ -188,7 +188,7 @@ impl<'p> Turn<'p> {
             self.add(app, Series::Ended, floor(session.ended_at, MINUTE), 1);
             let Some(Some(book)) = self.users.get(who) else { continue };
             let row = SessionRow::of(stated, |key| book.text_of(key));
-            self.changes.put(keys::session(app, &who.1, session.started_at, &stated.id), written(&row));
+            self.changes.put(keys::session(app, &who.1, stated), written(&row));
             let news = if 0 < row.amended { News::Amended(row) } else { News::Ended(row) };
             self.tell(who, news);
         }
@@ -216,7 +216,7 @@ impl<'p> Turn<'p> {
         let session = &stated.closed.session;
         self.add(&who.0, Series::Started, floor(session.started_at, MINUTE), -1);
         self.add(&who.0, Series::Ended, floor(session.ended_at, MINUTE), -1);
-        self.changes.delete(keys::session(&who.0, &who.1, session.started_at, &stated.id));
+        self.changes.delete(keys::session(&who.0, &who.1, stated));
         self.tell(who, News::Retracted(stated.id.to_string()));
     }
 

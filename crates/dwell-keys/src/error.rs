@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use crate::key::{KeyState, Label};
 
-/// Why apps and keys could not be read or changed. Whatever it is, the file is as it was before.
+/// Why apps and keys could not be read or changed.
+///
+/// The file is as it was before, but for one case: when the folder cannot be synced, the new file is in its place, and
+/// nobody knows whether it will be after a power cut.
 #[derive(thiserror::Error, Debug)]
 pub enum RegistryError {
     /// The machine refused.

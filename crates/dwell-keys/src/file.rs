@@ -171,6 +171,22 @@ impl Contents {
     }
 }
 
+/// Makes a folder, and those above it that are missing. Each is known to the one above it when this returns.
+pub(crate) fn make_folder(folder: &Path) -> Result<(), RegistryError> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().unwrap_or(Path::new(""));
+    make_folder(above)?;
+    match std::fs::create_dir(folder) {
+        Ok(()) => {}
+        // Another command made it a moment ago.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        Err(error) => return Err(failed("make the folder", folder)(error)),
+    }
+    sync_folder(if above.as_os_str().is_empty() { Path::new(".") } else { above })
+}
+
 /// Waits until nobody else changes the file. It may be changed until the answer is dropped.
 pub(crate) fn lock(folder: &Path) -> Result<File, RegistryError> {
     // A file of its own: the one that it guards is replaced, and a lock on what was replaced would keep out nobody.

@@ -20,7 +20,7 @@ pub struct Registry {
     seen: Option<Seen>,
     apps: Vec<Arc<App>>,
     keys: Vec<Key>,
-    /// What may be seen of each key, and its place among `keys`; and the app that it opens.
+    /// By what may be seen of a key: the key, and the app that it opens.
     doors: HashMap<Box<str>, Door>,
 }
 
@@ -72,6 +72,12 @@ impl Registry {
         Ok(registry)
     }
 
+    /// Makes a data folder that is not there yet, so that it survives a power cut, and reads its apps and keys.
+    pub fn make(folder: &Path) -> Result<Self, RegistryError> {
+        file::make_folder(folder)?;
+        Registry::open(folder)
+    }
+
     /// Says who is asking, or that the key opens nothing.
     ///
     /// An unknown key costs one look into a table and no memory; the hash is worked out only when the first 13
@@ -87,20 +93,30 @@ impl Registry {
 
     /// Reads the file again if it has changed, and says whether it had.
     ///
-    /// Costs one look at the file's entry: meant to be called once a second. When the new file cannot be used, that is
-    /// said once, and what was read before stays in force.
+    /// Costs one look at the file's entry: meant to be called once a second. When the new file cannot be used, what was
+    /// read before stays in force. What is wrong with the file is said once; when the machine refused, it is tried again
+    /// at the next call.
     pub fn refresh(&mut self) -> Result<bool, RegistryError> {
         let there = file::look(&self.folder)?;
         if there == self.seen {
             return Ok(false);
         }
-        self.seen = there;
-        if there.is_none() {
-            return Err(RegistryError::Gone { path: file::path(&self.folder) });
+        match file::read(&self.folder) {
+            Ok((contents, seen @ Some(_))) => {
+                self.take(contents, seen);
+                Ok(true)
+            }
+            Ok((_, None)) => {
+                self.seen = None;
+                Err(RegistryError::Gone { path: file::path(&self.folder) })
+            }
+            Err(error) => {
+                if !matches!(error, RegistryError::Io { .. }) {
+                    self.seen = there;
+                }
+                Err(error)
+            }
         }
-        let (contents, seen) = file::read(&self.folder)?;
-        self.take(contents, seen);
-        Ok(true)
     }
 
     /// Returns all apps, in the order in which they were added.

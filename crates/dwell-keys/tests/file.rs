@@ -220,3 +220,32 @@ fn an_app_explains_so_many_names_and_no_more() {
     registry.explain("Radio", "last", None).unwrap();
     assert_eq!(registry.app("Radio").unwrap().names.len(), 999);
 }
+
+#[test]
+fn what_the_machine_refused_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, aside) = (folder.path().join("apps.json"), folder.path().join("aside"));
+    let mut server = Registry::open(folder.path()).unwrap();
+    add(&mut Registry::open(folder.path()).unwrap(), "Radio");
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(server.refresh().unwrap_err(), RegistryError::Io { .. }));
+    }
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&aside, &path).unwrap();
+    assert!(server.refresh().unwrap());
+    assert_eq!(server.apps().count(), 1);
+}
+
+#[test]
+fn folders_are_made_above_and_below() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("a/b/c");
+    assert!(Registry::open(&deep).unwrap().first_start(NOW).is_err(), "opening makes no folder");
+    assert!(Registry::make(&deep).unwrap().first_start(NOW).unwrap().is_some());
+    assert!(Registry::make(&deep).unwrap().first_start(NOW).unwrap().is_none());
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let said = Registry::make(&folder.path().join("file/below")).unwrap_err().to_string();
+    assert!(said.contains("cannot make the folder"), "{said}");
+}

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use dwell_core::time::Timestamp;
+use dwell_keys::access::{Role, Scope};
 use dwell_keys::key::{Key, KeyText};
 use dwell_keys::registry::Registry;
 use serde_json::{Value, json};
@@ -40,10 +41,7 @@ impl DataArgs {
 
     /// Opens the apps and keys of a folder, which is made if it is not there.
     pub fn make(&self) -> anyhow::Result<Registry> {
-        let folder = self.folder()?;
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make the data folder {}", folder.display()))?;
-        Ok(Registry::open(&folder)?)
+        Ok(Registry::make(&self.folder()?)?)
     }
 
     fn folder(&self) -> anyhow::Result<PathBuf> {
@@ -53,11 +51,21 @@ impl DataArgs {
     }
 }
 
-/// Writes a moment as people and machines read it.
+/// Writes a moment in full, for machines.
 #[must_use]
 pub fn moment_text(moment: Timestamp) -> String {
-    // A span of ages may lead beyond the calendar.
-    jiff::Timestamp::from_microsecond(moment.as_micros()).unwrap_or(jiff::Timestamp::MAX).to_string()
+    calendar(moment).to_string()
+}
+
+/// Writes a moment to the second, for people.
+#[must_use]
+pub fn second_text(moment: Timestamp) -> String {
+    format!("{:.0}", calendar(moment))
+}
+
+/// A span of ages may lead beyond the calendar: then it is the last moment of it.
+fn calendar(moment: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(moment.as_micros()).unwrap_or(jiff::Timestamp::MAX)
 }
 
 /// Returns what may be told of a key; the key itself only when it was just made.
@@ -84,8 +92,8 @@ pub fn key_report(key: &Key, text: Option<&KeyText>, now: Timestamp) -> Value {
 #[must_use]
 pub fn scope_words(key: &Key) -> Vec<&'static str> {
     match key.role {
-        dwell_keys::access::Role::Secret(scopes) => scopes.iter().map(dwell_keys::access::Scope::word).collect(),
-        dwell_keys::access::Role::Write | dwell_keys::access::Role::Admin => Vec::new(),
+        Role::Secret(scopes) => scopes.iter().map(Scope::word).collect(),
+        Role::Write | Role::Admin => Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use dwell_keys::registry::NewApp;
 use serde_json::json;
 
 use crate::clock;
-use crate::data_folder::{DataArgs, moment_text, print_json, print_table};
+use crate::data_folder::{DataArgs, print_json, print_table, second_text};
 
 /// What to do about apps.
 #[derive(Args, Debug)]
@@ -92,7 +92,7 @@ fn list(args: &List) -> anyhow::Result<()> {
         return print_json(&apps?.into());
     }
     let row = |app: &dwell_keys::app::App| {
-        vec![app.id.to_string(), app.name.to_string(), app.zone.as_str().to_owned(), moment_text(app.created_at)]
+        vec![app.id.to_string(), app.name.to_string(), app.zone.as_str().to_owned(), second_text(app.created_at)]
     };
     let rows: Vec<Vec<String>> = registry.apps().map(|app| row(app)).collect();
     if rows.is_empty() {

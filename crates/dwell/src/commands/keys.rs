@@ -11,7 +11,7 @@ use dwell_keys::registry::Purpose;
 use serde_json::json;
 
 use crate::clock;
-use crate::data_folder::{DataArgs, key_report, moment_text, print_json, print_table, scope_words};
+use crate::data_folder::{DataArgs, key_report, moment_text, print_json, print_table, scope_words, second_text};
 use crate::human::{self, parse_span};
 use crate::progress::Progress;
 
@@ -131,7 +131,7 @@ fn rotate(args: &Rotate, progress: &Progress) -> anyhow::Result<()> {
     if let Some(end) = old.expires_at
         && !progress.is_quiet()
     {
-        eprintln!("The old key {} holds until {}.", old.label, moment_text(end));
+        eprintln!("The old key {} holds until {}.", old.label, second_text(end));
     }
     Ok(())
 }
@@ -177,7 +177,7 @@ fn list(args: &List) -> anyhow::Result<()> {
         let app = key.app.as_ref().and_then(|id| names.get(id)).copied().unwrap_or("all");
         let scopes = scope_words(key).join(",");
         let what = if scopes.is_empty() { key.role.word().to_owned() } else { format!("secret: {scopes}") };
-        vec![key.label.to_string(), app.to_owned(), what, moment_text(key.created_at), state_words(key, now)]
+        vec![key.label.to_string(), app.to_owned(), what, second_text(key.created_at), state_words(key, now)]
     };
     let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
     print_table(&["key", "app", "for", "made", "state"], &rows);

@@ -1,0 +1,252 @@
+//! Events in any order, repeated, in turns of any size, with bells in between: the books say what one reading says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dwell_core::event::{Activity, EventKind};
+use dwell_core::policy::{Policy, Version};
+use dwell_core::session::{ClosedSession, Sessionizer};
+use dwell_core::time::{Span, Timeout, Timestamp, Zone};
+use dwell_engine::{AppRules, Desk, News, Record, RulesOf, Series, SessionRow, Worker};
+use dwell_store::{Batch, Books, Log, MemoryBooks, MemoryLog};
+use proptest::prelude::*;
+
+const APP: &str = "app";
+const MINUTE: i64 = 60_000_000;
+const BEGIN: i64 = 1_700_000_000_000_000;
+
+/// What one client says once.
+#[derive(Clone, Debug)]
+struct Said {
+    user: usize,
+    kind: EventKind,
+    minute: i64,
+    number: usize,
+}
+
+fn rules() -> Arc<AppRules> {
+    let version = Version { timeout: Timeout::from_secs(600).ok(), ..Version::default() };
+    Arc::new(AppRules::of(&Policy::always(version), Zone::default()))
+}
+
+fn user(number: usize) -> String {
+    format!("user{number}")
+}
+
+struct House {
+    log: Arc<MemoryLog>,
+    books: Arc<dyn Books>,
+}
+
+impl House {
+    fn new() -> Self {
+        House { log: Arc::new(MemoryLog::default()), books: Arc::new(MemoryBooks::default()) }
+    }
+
+    fn worker(&self) -> Worker {
+        Worker::new(self.log.clone(), self.books.clone(), Arc::new(rules()))
+    }
+
+    fn desk(&self) -> Desk {
+        Desk::new(self.books.clone(), Arc::new(rules()))
+    }
+
+    fn say(&self, said: &[Said], link_from: Option<&str>) {
+        let mut batch = Batch::new();
+        let mut bytes = Vec::new();
+        for said in said {
+            let kind = EventKind::ALL.iter().position(|kind| *kind == said.kind).unwrap() as u8;
+            let record = Record {
+                app: APP,
+                user: &user(said.user),
+                link_from,
+                message_id: &format!("m{}", said.number),
+                message_id_is_derived: false,
+                kind,
+                name: None,
+                happened_at: BEGIN + said.minute * MINUTE,
+                received_at: BEGIN + 1_000 * MINUTE,
+                remaining: None,
+                player: None,
+                device: Some("phone"),
+                platform: Some("ios"),
+                campaign: None,
+            };
+            record.write(&mut bytes);
+            batch.push(&bytes);
+        }
+        if !batch.is_empty() {
+            self.log.append(batch).wait().unwrap();
+        }
+    }
+
+    fn work(&self, now: i64) {
+        let worker = self.worker();
+        while !worker.turn(Timestamp::from_micros(BEGIN + now * MINUTE)).unwrap().is_idle() {}
+    }
+
+    fn sessions(&self, user: &str) -> Vec<SessionRow> {
+        self.desk().sessions(APP, user, None, 1_000).unwrap().0
+    }
+}
+
+/// What one reading of all events in order says.
+fn model(said: &[Said], users: usize, now: i64) -> BTreeMap<String, (Vec<ClosedSession>, bool)> {
+    let rules = rules();
+    let now = Timestamp::from_micros(BEGIN + now * MINUTE);
+    (0..users)
+        .map(|number| {
+            let mut events: Vec<&Said> = said.iter().filter(|said| said.user == number).collect();
+            events.sort_by_key(|said| (said.minute, format!("m{}", said.number)));
+            events.dedup_by_key(|said| said.number);
+            let mut sessionizer = Sessionizer::new(&rules.standing);
+            let mut closed = Vec::new();
+            for said in events {
+                let at = Timestamp::from_micros(BEGIN + said.minute * MINUTE);
+                closed.extend(sessionizer.observe(&Activity::new(at, said.kind)).ended);
+            }
+            closed.extend(sessionizer.advance(now));
+            (user(number), (closed, sessionizer.open().is_some()))
+        })
+        .collect()
+}
+
+fn said() -> impl Strategy<Value = Vec<Said>> {
+    let kinds = [
+        EventKind::Action,
+        EventKind::Action,
+        EventKind::PlayingStarted,
+        EventKind::PlayingStopped,
+        EventKind::Backgrounded,
+        EventKind::Closed,
+        EventKind::Heartbeat,
+        EventKind::Silent,
+    ];
+    prop::collection::vec((0usize..3, 0usize..kinds.len(), 0i64..120), 0..40).prop_map(move |said| {
+        said.into_iter()
+            .enumerate()
+            .map(|(number, (user, kind, minute))| Said { user, kind: kinds[kind], minute, number })
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_books_say_what_one_reading_says(
+        said in said(),
+        order in any::<prop::sample::Index>(),
+        repeats in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+        pieces in 1usize..8,
+        bells in prop::collection::vec(0i64..140, 0..4),
+        now in 140i64..200,
+    ) {
+        let house = House::new();
+        let mut sent = said.clone();
+        if !said.is_empty() {
+            sent.rotate_left(order.index(said.len()));
+            sent.extend(repeats.iter().map(|index| said[index.index(said.len())].clone()));
+        }
+        let mut bells = bells.into_iter();
+        for piece in sent.chunks(sent.len().div_ceil(pieces).max(1)) {
+            house.say(piece, None);
+            house.work(bells.next().unwrap_or(0));
+        }
+        house.work(now);
+        let desk = house.desk();
+        let numbers = desk.numbers(APP).unwrap();
+        let (mut closed_in_all, mut open_in_all) = (0, 0);
+        for (user, (closed, open)) in model(&said, 3, now) {
+            let rows = house.sessions(&user);
+            let told: Vec<_> = rows.iter().map(|row| (row.started_at, row.ended_at, row.end_reason.as_str(), row.activities, row.ordinal)).collect();
+            let wanted: Vec<_> = closed.iter().map(|closed| (
+                closed.session.started_at.as_micros(),
+                closed.session.ended_at.as_micros(),
+                closed.reason.word(),
+                closed.session.activities,
+                closed.session.ordinal,
+            )).collect();
+            prop_assert_eq!(told, wanted, "{}", user);
+            closed_in_all += rows.len() as i64;
+            open_in_all += i64::from(open);
+            if let Some(view) = desk.user(APP, &user, Timestamp::from_micros(BEGIN + now * MINUTE)).unwrap() {
+                prop_assert_eq!(view.open.is_some(), open);
+                prop_assert_eq!(view.totals.sessions(), rows.len() as u64);
+                let length: i64 = rows.iter().map(|row| row.ended_at - row.started_at).sum();
+                prop_assert_eq!(view.totals.length(), Span::from_micros(length));
+            }
+        }
+        // Nothing vanishes uncounted.
+        prop_assert_eq!(numbers.events, sent.len() as u64);
+        let fates = numbers.joined + numbers.amended + numbers.silent + numbers.orphan + numbers.duplicate + numbers.late;
+        prop_assert_eq!(numbers.events, fates);
+        prop_assert_eq!(numbers.duplicate, (sent.len() - said.len()) as u64);
+        prop_assert_eq!(numbers.open, open_in_all);
+        // What the series say is what the rows say.
+        let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
+        let sum = |series| desk.series(APP, series, ever, 10_000).unwrap().iter().map(|(_, count)| count).sum::<i64>();
+        prop_assert_eq!(sum(Series::Started), closed_in_all + open_in_all);
+        prop_assert_eq!(sum(Series::Ended), closed_in_all);
+        // Who follows the feed knows the same sessions in the end.
+        let mut known = BTreeMap::new();
+        for (_, statement) in desk.feed(APP, 0, 10_000).unwrap() {
+            match statement.news {
+                News::Started(_) => {}
+                News::Ended(row) | News::Amended(row) => {
+                    known.insert(row.session_id.clone(), row);
+                }
+                News::Retracted(id) => {
+                    known.remove(&id);
+                }
+            }
+        }
+        let rows: BTreeMap<_, _> = (0..3).flat_map(|number| house.sessions(&user(number))).map(|row| (row.session_id.clone(), row)).collect();
+        prop_assert_eq!(known, rows);
+    }
+
+    #[test]
+    fn two_ids_of_one_person_become_one(said in said(), split in any::<prop::sample::Index>(), early in any::<bool>(), now in 100i64..200) {
+        // Users 0 and 1 turn out to be one person, whenever that is said.
+        let said: Vec<Said> = said.into_iter().filter(|said| said.user < 2).collect();
+        let house = House::new();
+        let cut = if said.is_empty() { 0 } else { split.index(said.len()) };
+        house.say(&said[..cut], None);
+        if early {
+            house.work(50);
+        }
+        let link = Said { user: 1, kind: EventKind::Silent, minute: 0, number: 10_000 };
+        house.say(std::slice::from_ref(&link), Some("user0"));
+        house.say(std::slice::from_ref(&link), Some("user0"));
+        house.say(&said[cut..], None);
+        house.work(now);
+        let as_one: Vec<Said> = said.iter().map(|said| Said { user: 1, ..said.clone() }).collect();
+        let (closed, open) = model(&as_one, 2, now).remove("user1").unwrap();
+        let starts = |rows: Vec<SessionRow>| rows.iter().map(|row| (row.started_at, row.ended_at, row.activities)).collect::<Vec<_>>();
+        let wanted: Vec<_> = closed.iter().map(|closed| (closed.session.started_at.as_micros(), closed.session.ended_at.as_micros(), closed.session.activities)).collect();
+        prop_assert_eq!(starts(house.sessions("user1")), wanted.clone());
+        prop_assert_eq!(starts(house.sessions("user0")), wanted, "the old id leads to the same person");
+        let numbers = house.desk().numbers(APP).unwrap();
+        prop_assert_eq!((numbers.users, numbers.open), (1, i64::from(open)));
+        let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
+        let started: i64 = house.desk().series(APP, Series::Started, ever, 10_000).unwrap().iter().map(|(_, count)| count).sum();
+        prop_assert_eq!(started, closed.len() as i64 + i64::from(open));
+    }
+}
+
+#[test]
+fn a_session_ends_at_its_deadline_without_another_event() {
+    let house = House::new();
+    house.say(&[Said { user: 0, kind: EventKind::Action, minute: 0, number: 0 }], None);
+    house.work(9);
+    assert_eq!(house.sessions("user0").len(), 0);
+    assert_eq!(house.worker().next_deadline().unwrap(), Some(Timestamp::from_micros(BEGIN + 10 * MINUTE)));
+    house.work(10);
+    let rows = house.sessions("user0");
+    assert_eq!((rows.len(), rows[0].end_reason.as_str()), (1, "timed_out"));
+    assert_eq!(house.worker().next_deadline().unwrap(), None);
+}
+
+#[test]
+fn rules_are_those_of_the_app() {
+    let rules: Arc<dyn RulesOf> = Arc::new(rules());
+    assert_eq!(rules.rules_of("any").standing.timeout_at(Timestamp::MIN, 0).timeout.as_secs(), 600);
+}
