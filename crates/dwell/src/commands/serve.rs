@@ -50,7 +50,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let config = Config::meant(&raw)?;
     tell(&config);
     let data = &config.server.data;
-    std::fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
+    let mut registry = Registry::make(data)?;
     let policy = match &config.sessions.policy {
         Some(path) => policy_file::read(path, &TimeZone::UTC)?.policy,
         None => Policy::default(),
@@ -58,7 +58,6 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(&config))?);
     let books_options = BooksOptions { cache_bytes: config.books.cache_bytes, buffer_bytes: config.books.buffer_bytes };
     let books: Arc<dyn Books> = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
-    let mut registry = Registry::open(data)?;
     if let Some(admin) = registry.first_start(clock::now())? {
         println!("the admin key, shown this once: {}", admin.text.reveal());
     }
