@@ -122,9 +122,21 @@ fn every_metric_that_is_watched_exists_and_every_one_that_exists_is_explained() 
         let invented: Vec<&String> = named.difference(&exist).collect();
         assert!(!named.is_empty() && invented.is_empty(), "{path} names {invented:?}, which metrics.rs does not have");
     }
-    let unexplained: Vec<String> =
-        exist.difference(&metrics_in(&read("docs/guide/operate.md"))).cloned().collect();
+    let unexplained: Vec<String> = exist.difference(&metrics_in(&read("docs/guide/operate.md"))).cloned().collect();
     assert!(unexplained.is_empty(), "docs/guide/operate.md does not explain {unexplained:?}");
+}
+
+#[test]
+fn every_test_that_a_promise_is_shown_by_exists() {
+    let promises = std::fs::read_to_string(root().join("docs/guide/promise.md")).unwrap();
+    let tests: String =
+        code(&root().join("crates")).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let names: Vec<&str> =
+        promises.split('`').skip(1).step_by(2).filter(|word| 3 < word.matches('_').count()).collect();
+    assert!(15 < names.len(), "{names:?}");
+    for name in names.iter().filter(|name| !name.contains('/')) {
+        assert!(tests.contains(&format!("fn {name}(")), "promise.md names {name}, which is no test");
+    }
 }
 
 /// All words of a text that look like the name of a metric.

@@ -81,11 +81,7 @@ impl PageOf {
 }
 
 /// All users of an app, in order of their ids.
-pub(crate) async fn users(
-    State(house): State<Arc<House>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Answer {
+pub(crate) async fn users(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
     let page: PageOf = asked_in(&uri)?;
     let (users, next) = house.desk.users(&app, page.after()?.as_deref(), page.limit())?;
@@ -130,11 +126,7 @@ pub(crate) struct SeriesAsked {
 }
 
 /// A series of an app: what was counted, by minute, hour or day.
-pub(crate) async fn series(
-    State(house): State<Arc<House>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Answer {
+pub(crate) async fn series(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
     let asked: SeriesAsked = asked_in(&uri)?;
     let by = asked.by.as_deref().unwrap_or("hour");
@@ -178,11 +170,7 @@ pub(crate) struct FeedAsked {
 }
 
 /// The session feed, page by page.
-pub(crate) async fn feed(
-    State(house): State<Arc<House>>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Answer {
+pub(crate) async fn feed(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
     let asked: FeedAsked = asked_in(&uri)?;
     let most = asked.limit.unwrap_or(USUAL_PAGE).clamp(1, LONGEST_PAGE);

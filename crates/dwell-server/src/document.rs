@@ -75,11 +75,7 @@ fn sections(out: &mut String, document: &Value) -> std::fmt::Result {
     Ok(())
 }
 
-fn section(
-    out: &mut String,
-    document: &Value,
-    (path, method, operation): (&str, &str, &Value),
-) -> std::fmt::Result {
+fn section(out: &mut String, document: &Value, (path, method, operation): (&str, &str, &Value)) -> std::fmt::Result {
     let says = |one| text(meant(document, one), "/description");
     writeln!(out, "<h3 id=\"{}\"><code>{method} {}</code></h3>", text(operation, "/operationId"), escaped(path))?;
     out.push_str(&paragraphs(text(operation, "/summary")));
@@ -158,8 +154,7 @@ mod tests {
             .chain(crate::ingest::NAMED_PATHS.iter().map(|path| (*path, "POST")))
             .collect();
         let document = document();
-        let written: BTreeSet<(&str, &str)> =
-            operations(&document).map(|(path, method, _)| (path, method)).collect();
+        let written: BTreeSet<(&str, &str)> = operations(&document).map(|(path, method, _)| (path, method)).collect();
         assert_eq!(routes, written);
     }
 
@@ -182,10 +177,8 @@ mod tests {
             assert!(!text(operation, "/summary").is_empty(), "{what} has no summary");
             assert!(!list(operation, "/x-codeSamples").is_empty(), "{what} has no example");
             assert!(operation.pointer("/responses/200").is_some(), "{what} has no answer");
-            let written: Vec<&str> = list(operation, "/parameters")
-                .iter()
-                .map(|one| text(meant(&document, one), "/name"))
-                .collect();
+            let written: Vec<&str> =
+                list(operation, "/parameters").iter().map(|one| text(meant(&document, one), "/name")).collect();
             for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
                 assert!(written.contains(&name), "{what} does not describe {name}");
             }

@@ -104,12 +104,7 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
             "counter",
             door(|counts| counts.received),
         ),
-        (
-            "dwell_messages_accepted_total",
-            "Messages that the log keeps.",
-            "counter",
-            door(|counts| counts.accepted),
-        ),
+        ("dwell_messages_accepted_total", "Messages that the log keeps.", "counter", door(|counts| counts.accepted)),
         (
             "dwell_messages_duplicate_total",
             "Messages that came twice in one body.",

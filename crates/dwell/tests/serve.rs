@@ -39,8 +39,13 @@ impl Server {
         let read_key = run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", "read"]);
         // So that the status of every answer is seen without changing what the documents say to run.
         fs::write(folder.path().join(".curlrc"), "write-out = \"%{stderr}%{http_code}\"\n").unwrap();
-        let (process, address) = serve(folder.path());
+        let (process, address) = serve(folder.path(), &[]);
         Server { folder, process, address, write_key, read_key: read_key.trim().to_owned() }
+    }
+
+    /// Returns the folder in which the binary lies, so that documents can call it by its name.
+    fn binaries() -> String {
+        Path::new(env!("CARGO_BIN_EXE_dwell")).parent().unwrap().display().to_string()
     }
 
     /// Runs a command of a document here, and returns what it printed and which status the server gave.
@@ -51,6 +56,7 @@ impl Server {
             .env("CURL_HOME", self.folder.path())
             .env("WRITE_KEY", &self.write_key)
             .env("READ_KEY", &self.read_key)
+            .env("PATH", format!("{}:{}", Server::binaries(), std::env::var("PATH").unwrap_or_default()))
             .output()
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -90,9 +96,10 @@ fn run(folder: &Path, args: &[&str]) -> String {
 }
 
 /// Starts the server on a port that is free, and returns it and its address.
-fn serve(folder: &Path) -> (Child, String) {
+fn serve(folder: &Path, more: &[&str]) -> (Child, String) {
     let mut process = dwell(folder)
         .args(["serve", "--listen", "127.0.0.1:0"])
+        .args(more)
         .stdout(Stdio::piped())
         .stderr(fs::File::create(folder.join("serve.err")).unwrap())
         .spawn()
@@ -162,9 +169,18 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    let guide = fs::read_to_string(root().join("docs/guide/api.md")).unwrap();
+    check_examples("api.md", 15);
+}
+
+#[test]
+fn every_example_of_connecting_an_app_prints_what_the_guide_says() {
+    check_examples("connect.md", 7);
+}
+
+fn check_examples(guide: &str, count: usize) {
+    let guide = fs::read_to_string(root().join("docs/guide").join(guide)).unwrap();
     let examples = examples(&guide);
-    assert!(10 < examples.len(), "where are they?");
+    assert_eq!(examples.len(), count);
     let server = Server::start();
     for (command, said) in examples {
         server.settle();
@@ -177,6 +193,8 @@ fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
         assert_eq!(shape(&printed), shape(&said), "$ {command}\n{printed}");
         let problem: Option<Value> = serde_json::from_str(&said).ok();
         let expected = problem.and_then(|problem| problem["status"].as_u64()).unwrap_or(200);
+        // What curl says beside the answer is thrown away by some, and there is nothing of the sort from other commands.
+        let expected = if command.starts_with("curl ") && !command.contains("2>/dev/null") { expected } else { 0 };
         assert_eq!(u64::from(status), expected, "$ {command}\n{printed}");
     }
 }
@@ -272,7 +290,7 @@ fn what_was_acknowledged_is_there_after_a_kill_and_in_a_copy_of_the_folder() {
     fs::rename(server.folder.path().join("copy"), server.folder.path().join("elsewhere")).unwrap();
     fs::remove_dir_all(server.folder.path().join("dwell-data")).unwrap();
     fs::rename(server.folder.path().join("elsewhere"), server.folder.path().join("dwell-data")).unwrap();
-    (server.process, server.address) = serve(server.folder.path());
+    (server.process, server.address) = serve(server.folder.path(), &[]);
     server.settle();
     let (answer, status) = server.run(&format!("curl -sS -H \"Authorization: Bearer $READ_KEY\" {SAID}/v1/users/ada"));
     assert_eq!(status, 200, "{answer}");
@@ -292,9 +310,46 @@ fn books_that_are_lost_are_made_anew_from_the_log() {
     server.process.kill().unwrap();
     drop(server.process.wait());
     fs::remove_dir_all(server.folder.path().join("dwell-data/books")).unwrap();
-    (server.process, server.address) = serve(server.folder.path());
+    (server.process, server.address) = serve(server.folder.path(), &[]);
     server.settle();
     let (after, _) = server.run(&ask);
     assert!(before.contains("session_id"), "{before}");
     assert_eq!(before, after);
+}
+
+#[test]
+fn https_is_spoken_with_a_certificate_of_ones_own() {
+    let mut server = Server::start();
+    server.process.kill().unwrap();
+    drop(server.process.wait());
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "chain.pem"])
+        .current_dir(server.folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let tls = ["--set", "server.tls_certificate=chain.pem", "--set", "server.tls_key=key.pem"];
+    (server.process, server.address) = serve(server.folder.path(), &tls);
+    assert!(server.address.starts_with("https://"), "{}", server.address);
+    for version in ["--tlsv1.3", "--tls-max 1.2"] {
+        let (answer, status) = server.run(&format!("curl -sS {version} --cacert chain.pem {SAID}/healthz"));
+        assert_eq!((answer.as_str(), status), ("ok\n", 200), "{version}");
+    }
+}
+
+#[test]
+fn what_of_a_policy_is_not_obeyed_is_said_at_the_start() {
+    let mut server = Server::start();
+    server.process.kill().unwrap();
+    drop(server.process.wait());
+    let policy =
+        "timeout = \"10m\"\n[platforms]\nios = \"15m\"\n[users]\nada = \"2h\"\n[events]\n\"Ride Ended\" = \"closed\"\n";
+    fs::write(server.folder.path().join("policy.toml"), policy).unwrap();
+    (server.process, server.address) = serve(server.folder.path(), &["--set", "sessions.policy=policy.toml"]);
+    let said = fs::read_to_string(server.folder.path().join("serve.err")).unwrap();
+    for part in ["platforms", "users", "events"] {
+        assert!(said.contains(&format!("part=\"{part}\"")), "{part}: {said}");
+    }
+    assert!(!said.contains("audiences"), "{said}");
 }

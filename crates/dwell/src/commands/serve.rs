@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use dwell_core::policy::Policy;
+use dwell_core::policy::{Policy, Version};
 use dwell_core::time::Span;
 use dwell_dialect::limits::Limits;
 use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker};
@@ -52,7 +52,13 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let data = &config.server.data;
     let mut registry = Registry::make(data)?;
     let policy = match &config.sessions.policy {
-        Some(path) => policy_file::read(path, &TimeZone::UTC)?.policy,
+        Some(path) => {
+            let ruling = policy_file::read(path, &TimeZone::UTC)?;
+            for part in not_obeyed(&ruling.policy, &ruling.events) {
+                warn!(policy = %path.display(), part, "the live server does not obey this part of the policy");
+            }
+            ruling.policy
+        }
         None => Policy::default(),
     };
     let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(&config))?);
@@ -104,6 +110,18 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         }
     }
     served
+}
+
+/// Names what of a policy is for some users only, or is said of names of events, and so is not obeyed here yet.
+fn not_obeyed(policy: &Policy, events: &[(String, String)]) -> Vec<&'static str> {
+    let any = |has: fn(&Version) -> bool| policy.versions().iter().any(has);
+    let parts = [
+        (any(|version| !version.platforms.is_empty()), "platforms"),
+        (any(|version| !version.audiences.is_empty()), "audiences"),
+        (any(|version| !version.users.is_empty()), "users"),
+        (!events.is_empty(), "events"),
+    ];
+    parts.into_iter().filter(|(there, _)| *there).map(|(_, part)| part).collect()
 }
 
 fn listen(config: &Config, house: Arc<House>, stopping: Arc<AtomicBool>) -> anyhow::Result<()> {
@@ -244,7 +262,10 @@ fn tell(config: &Config) {
         config::Level::Info => tracing::Level::INFO,
         config::Level::Debug => tracing::Level::DEBUG,
     };
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.telemetry.format {
         config::LogFormat::Text => lines.init(),
         config::LogFormat::Json => lines.json().init(),
