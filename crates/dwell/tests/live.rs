@@ -52,7 +52,8 @@ impl Live {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("policy.toml"), policy).unwrap();
         let app = dwell(folder.path(), &["apps", "add", "news", "--data", "data", "--json"]);
-        let key = dwell(folder.path(), &["keys", "add", "--app", "news", "--scope", "read", "--data", "data", "--json"]);
+        let key =
+            dwell(folder.path(), &["keys", "add", "--app", "news", "--scope", "read", "--data", "data", "--json"]);
         let text = |value: &Value, names: &[&str]| {
             let found = names.iter().find_map(|name| value.pointer(name)?.as_str());
             found.unwrap_or_else(|| panic!("{value} has none of {names:?}")).to_owned()
@@ -62,7 +63,11 @@ impl Live {
             app: text(&app, &["/app/id", "/id"]),
             write_key: text(&app, &["/write_key/key", "/write_key"]),
             read_key: text(&key, &["/key/key", "/key"]),
-            agent: ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(20))).build().into(),
+            agent: ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(Duration::from_secs(20)))
+                .build()
+                .into(),
             folder,
             server,
             address,
@@ -134,9 +139,7 @@ fn a_real_log_gives_the_same_sessions_over_http_as_from_the_file() {
         .map(|line| line.split_once(',').unwrap())
         .map(|(user, at)| (user, at.parse().unwrap()))
         .collect();
-    let event = |(user, at): &(&str, i64)| {
-        json!({ "type": "track", "event": "read", "userId": user, "timestamp": jiff::Timestamp::from_second(*at).unwrap().to_string() })
-    };
+    let event = |(user, at): &(&str, i64)| json!({ "type": "track", "event": "read", "userId": user, "timestamp": jiff::Timestamp::from_second(*at).unwrap().to_string() });
     let mut accepted = 0;
     // From the end to the beginning: the order of arrival changes nothing.
     for piece in rows.rchunks(2_000) {
@@ -229,7 +232,8 @@ fn a_session_ends_at_its_deadline_within_a_second() {
     let live = Live::new("timeout = \"2s\"\n");
     let began = jiff::Timestamp::now();
     live.send(&[json!({ "type": "track", "event": "tapped", "userId": "ada", "messageId": "1" })]).unwrap();
-    let page = live.wait("/v1/users/ada/sessions", |page| page["sessions"].as_array().is_some_and(|rows| !rows.is_empty()));
+    let page =
+        live.wait("/v1/users/ada/sessions", |page| page["sessions"].as_array().is_some_and(|rows| !rows.is_empty()));
     let waited = jiff::Timestamp::now().duration_since(began);
     assert_eq!(page["sessions"][0]["end_reason"], "timed_out");
     assert!(jiff::SignedDuration::from_secs(2) <= waited, "it ended before its deadline: {waited:?}");
