@@ -1,6 +1,6 @@
 //! The house: doors lead down, rooms are small, and what was promised about them is so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -111,6 +111,38 @@ fn every_link_in_the_documents_leads_somewhere() {
             assert!(file.parent().unwrap().join(path).exists(), "{} links to {path}", file.display());
         }
     }
+}
+
+#[test]
+fn every_metric_that_is_watched_exists_and_every_one_that_exists_is_explained() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let exist = metrics_in(&read("crates/dwell-server/src/metrics.rs"));
+    for path in ["deploy/grafana.json", "deploy/alerts.yml", "docs/guide/operate.md"] {
+        let named = metrics_in(&read(path));
+        let invented: Vec<&String> = named.difference(&exist).collect();
+        assert!(!named.is_empty() && invented.is_empty(), "{path} names {invented:?}, which metrics.rs does not have");
+    }
+    let unexplained: Vec<String> = exist.difference(&metrics_in(&read("docs/guide/operate.md"))).cloned().collect();
+    assert!(unexplained.is_empty(), "docs/guide/operate.md does not explain {unexplained:?}");
+}
+
+#[test]
+fn every_test_that_a_promise_is_shown_by_exists() {
+    let promises = std::fs::read_to_string(root().join("docs/guide/promise.md")).unwrap();
+    let tests: String =
+        code(&root().join("crates")).iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let names: Vec<&str> =
+        promises.split('`').skip(1).step_by(2).filter(|word| 3 < word.matches('_').count()).collect();
+    assert!(15 < names.len(), "{names:?}");
+    for name in names.iter().filter(|name| !name.contains('/')) {
+        assert!(tests.contains(&format!("fn {name}(")), "promise.md names {name}, which is no test");
+    }
+}
+
+/// All words of a text that look like the name of a metric.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.filter(|word| word.starts_with("dwell_")).map(str::to_owned).collect()
 }
 
 fn code(folder: &Path) -> Vec<PathBuf> {

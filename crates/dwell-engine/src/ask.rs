@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dwell_core::engagement::Engagement;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::totals::Totals;
-use dwell_store::Books;
+use dwell_store::{Books, Offset};
 
 use crate::book::Book;
 use crate::error::EngineError;
@@ -46,6 +46,12 @@ impl Desk {
     #[must_use]
     pub fn new(books: Arc<dyn Books>, rules: Arc<dyn RulesOf>) -> Self {
         Desk { books, rules }
+    }
+
+    /// Returns up to where the log has been read.
+    #[must_use]
+    pub fn offset(&self) -> Offset {
+        self.books.offset()
     }
 
     /// Returns what is known of a user at `now`; `None` for one who was never heard of.

@@ -11,6 +11,7 @@ use dwell_core::engagement::Engagement;
 use dwell_core::time::{Span, Timestamp};
 use dwell_engine::{News, Numbers, OpenSession, Series, SessionRow, Statement, UserView};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::House;
@@ -80,13 +81,9 @@ impl PageOf {
 }
 
 /// All users of an app, in order of their ids.
-pub(crate) async fn users(
-    State(house): State<Arc<House>>,
-    Query(page): Query<PageOf>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Answer {
+pub(crate) async fn users(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
+    let page: PageOf = asked_in(&uri)?;
     let (users, next) = house.desk.users(&app, page.after()?.as_deref(), page.limit())?;
     Ok(Json(json!({ "users": users, "next": next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })))
 }
@@ -108,11 +105,11 @@ pub(crate) async fn user(
 pub(crate) async fn sessions(
     State(house): State<Arc<House>>,
     Path(user): Path<String>,
-    Query(page): Query<PageOf>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
+    let page: PageOf = asked_in(&uri)?;
     let now = (house.clock)();
     house.desk.user(&app, &user, now)?.ok_or_else(|| Problem::not_found("user"))?;
     let (rows, next) = house.desk.sessions(&app, &user, page.after()?.as_deref(), page.limit())?;
@@ -129,13 +126,9 @@ pub(crate) struct SeriesAsked {
 }
 
 /// A series of an app: what was counted, by minute, hour or day.
-pub(crate) async fn series(
-    State(house): State<Arc<House>>,
-    Query(asked): Query<SeriesAsked>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Answer {
+pub(crate) async fn series(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
+    let asked: SeriesAsked = asked_in(&uri)?;
     let by = asked.by.as_deref().unwrap_or("hour");
     let (series, unit) = match (asked.metric.as_str(), by) {
         ("sessions_started", "minute") => (Series::Started, 60),
@@ -177,19 +170,21 @@ pub(crate) struct FeedAsked {
 }
 
 /// The session feed, page by page.
-pub(crate) async fn feed(
-    State(house): State<Arc<House>>,
-    Query(asked): Query<FeedAsked>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Answer {
+pub(crate) async fn feed(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
+    let asked: FeedAsked = asked_in(&uri)?;
     let most = asked.limit.unwrap_or(USUAL_PAGE).clamp(1, LONGEST_PAGE);
     let statements = house.desk.feed(&app, asked.after.map_or(0, |after| after.saturating_add(1)), most)?;
     let last = statements.last().map(|(number, _)| *number).or(asked.after);
     let statements: Vec<Value> =
         statements.iter().map(|(number, statement)| statement_json(*number, statement)).collect();
     Ok(Json(json!({ "statements": statements, "after": last })))
+}
+
+/// Reads the query. Only after the key was seen: who may not read is not told what could be asked.
+pub(crate) fn asked_in<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    let read = Query::try_from_uri(uri);
+    read.map(|Query(asked)| asked).map_err(|error| Problem::bad_request(error.body_text()))
 }
 
 fn user_json(view: &UserView) -> Value {

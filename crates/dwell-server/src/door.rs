@@ -57,6 +57,7 @@ pub async fn serve(
             server.serve(service).await
         }
         Some((certificate, key)) => {
+            choose_cryptography();
             let config = RustlsConfig::from_pem_file(certificate, key).await.map_err(|error| {
                 let files = format!("{} and {}", certificate.display(), key.display());
                 io::Error::new(error.kind(), format!("the certificate and key in {files} cannot be used: {error}"))
@@ -67,6 +68,13 @@ pub async fn serve(
             bound(server.http_builder(), &door);
             server.serve(service).await
         }
+    }
+}
+
+/// Says with what cryptography TLS is spoken, which is decided once in a process.
+fn choose_cryptography() {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("the cryptography was chosen before");
     }
 }
 

@@ -25,6 +25,28 @@ use crate::House;
 use crate::auth::{presented_key, writer_of};
 use crate::problem::Problem;
 
+/// The paths of the dialect that the document names. [`Endpoint::from_path`] knows a few more of the same meaning.
+#[cfg(test)]
+pub(crate) const NAMED_PATHS: [&str; 17] = [
+    "/v1/identify",
+    "/v1/track",
+    "/v1/page",
+    "/v1/screen",
+    "/v1/group",
+    "/v1/alias",
+    "/v1/i",
+    "/v1/t",
+    "/v1/p",
+    "/v1/s",
+    "/v1/g",
+    "/v1/a",
+    "/v1/batch",
+    "/v1/b",
+    "/b",
+    "/v1/import",
+    "/beacon/v1/batch",
+];
+
 /// Takes events on any path of the dialect.
 pub(crate) async fn ingest(State(house): State<Arc<House>>, request: Request<Body>) -> Response {
     match take(&house, request).await {
@@ -62,6 +84,7 @@ async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem
     let app = app.map(|app| app.id.to_string()).unwrap_or_default();
     let whole = decoded.rejections.iter().find(|rejection| rejection.index.is_none());
     if let Some(rejection) = whole {
+        house.counts.receive(&app, 1);
         house.counts.reject(&app, rejection.reason.word(), 1);
         return Ok(json(status_of(rejection), answer::failure(rejection)));
     }
@@ -72,6 +95,7 @@ async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem
         house.counts.reject(&app, rejection.reason.word(), 1);
     }
     let accepted = decoded.events.len() - duplicates.len();
+    house.counts.accept(&app, accepted as u64);
     let fates = Fates { accepted, duplicates: &duplicates, rejections: &decoded.rejections };
     Ok(json(StatusCode::OK, answer::success(&fates)))
 }
@@ -130,6 +154,7 @@ async fn read(house: &House, body: Body) -> Result<Bytes, Problem> {
 
 fn refuse_body(house: &House, app: Option<&App>, error: &EnvelopeError) -> Response {
     if let Some(app) = app {
+        house.counts.receive(app.id.as_str(), 1);
         house.counts.reject(app.id.as_str(), error.word(), 1);
     }
     match error {

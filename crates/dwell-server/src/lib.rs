@@ -9,6 +9,7 @@
 
 mod api;
 mod auth;
+mod document;
 pub mod door;
 mod ingest;
 mod metrics;
@@ -16,6 +17,7 @@ mod problem;
 mod settings;
 mod stream;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use dwell_core::time::Timestamp;
 use dwell_dialect::limits::Limits;
 use dwell_engine::Desk;
@@ -51,6 +53,8 @@ pub struct House {
     pub body_timeout: Duration,
     /// Whether the engine works: the words of what stopped it.
     pub stopped: Arc<std::sync::OnceLock<String>>,
+    /// Whether somebody told the server to stop: streams end, which would go on for ever.
+    pub stopping: Arc<AtomicBool>,
     counts: Counts,
 }
 
@@ -66,28 +70,40 @@ impl House {
             limits: Limits::default(),
             body_timeout: Duration::from_secs(10),
             stopped: Arc::default(),
+            stopping: Arc::default(),
             counts: Counts::default(),
         }
     }
 }
 
+/// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 16] {
+    [
+        ("/healthz", get(api::health)),
+        ("/readyz", get(api::ready)),
+        ("/version", get(api::version)),
+        ("/metrics", get(metrics::metrics)),
+        ("/openapi.json", get(document::openapi)),
+        ("/docs", get(document::docs)),
+        ("/v1/app", get(api::app)),
+        ("/v1/series", get(api::series)),
+        ("/v1/users", get(api::users)),
+        ("/v1/users/{user}", get(api::user)),
+        ("/v1/users/{user}/sessions", get(api::sessions)),
+        ("/v1/sessions", get(api::feed)),
+        ("/v1/sessions/stream", get(stream::stream)),
+        ("/v1/projects/{key}/settings", get(settings::segment)),
+        ("/sourceConfig", get(settings::rudderstack)),
+        ("/sourceConfig/", get(settings::rudderstack)),
+    ]
+}
+
 /// Returns everything that is answered.
 pub fn router(house: Arc<House>) -> Router {
-    Router::new()
-        .route("/healthz", get(api::health))
-        .route("/readyz", get(api::ready))
-        .route("/version", get(api::version))
-        .route("/metrics", get(metrics::metrics))
-        .route("/v1/app", get(api::app))
-        .route("/v1/series", get(api::series))
-        .route("/v1/users", get(api::users))
-        .route("/v1/users/{user}", get(api::user))
-        .route("/v1/users/{user}/sessions", get(api::sessions))
-        .route("/v1/sessions", get(api::feed))
-        .route("/v1/sessions/stream", get(stream::stream))
-        .route("/v1/projects/{key}/settings", get(settings::segment))
-        .route("/sourceConfig", get(settings::rudderstack))
-        .route("/sourceConfig/", get(settings::rudderstack))
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, method)| router.route(path, method))
+        .method_not_allowed_fallback(|| async { problem::Problem::only_read() })
         .fallback(ingest::ingest)
         .layer(middleware::from_fn(any_origin))
         .with_state(house)

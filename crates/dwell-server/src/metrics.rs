@@ -20,14 +20,20 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug, Default)]
 struct AppCounts {
     received: u64,
+    accepted: u64,
     duplicate: u64,
     rejected: BTreeMap<&'static str, u64>,
 }
 
 impl Counts {
-    /// Counts messages of a body that was read, whatever became of them.
+    /// Counts messages, whatever became of them. A body that was refused as a whole counts as one.
     pub fn receive(&self, app: &str, count: u64) {
         self.of(app, |counts| counts.received += count);
+    }
+
+    /// Counts messages that the log keeps.
+    pub fn accept(&self, app: &str, count: u64) {
+        self.of(app, |counts| counts.accepted += count);
     }
 
     /// Counts messages that came twice in one body.
@@ -94,10 +100,11 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
     let written = [
         (
             "dwell_messages_received_total",
-            "Messages in bodies that were read.",
+            "Messages that came in; a body that was refused as a whole counts as one.",
             "counter",
             door(|counts| counts.received),
         ),
+        ("dwell_messages_accepted_total", "Messages that the log keeps.", "counter", door(|counts| counts.accepted)),
         (
             "dwell_messages_duplicate_total",
             "Messages that came twice in one body.",
@@ -113,6 +120,12 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
             "The number of the next record of the log.",
             "counter",
             vec![(String::new(), house.log.next().number() as i64)],
+        ),
+        (
+            "dwell_engine_next",
+            "The number of the next record that the engine reads.",
+            "counter",
+            vec![(String::new(), house.desk.offset().number() as i64)],
         ),
         (
             "dwell_engine_stopped",

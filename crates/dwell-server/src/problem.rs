@@ -72,6 +72,10 @@ impl Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "bad_method", "events are sent with POST")
     }
 
+    pub fn only_read() -> Self {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "bad_method", "this page is read with GET")
+    }
+
     pub fn stopped(why: &str) -> Self {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", why)
     }

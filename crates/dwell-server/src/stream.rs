@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
@@ -12,7 +13,7 @@ use futures_util::Stream;
 use serde::Deserialize;
 
 use crate::House;
-use crate::api::statement_json;
+use crate::api::{asked_in, statement_json};
 use crate::auth::reader_of;
 use crate::problem::Problem;
 
@@ -37,11 +38,11 @@ struct Following {
 /// Streams statements: those after `Last-Event-ID` or `?after=`, else those that come from now on.
 pub(crate) async fn stream(
     State(house): State<Arc<House>>,
-    Query(asked): Query<Asked>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let app = reader_of(&house, &headers, &uri)?;
+    let asked: Asked = asked_in(&uri)?;
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok());
     let next = match resumed.or(asked.after) {
         Some(after) => after.saturating_add(1),
@@ -52,6 +53,10 @@ pub(crate) async fn stream(
         loop {
             if let Some(event) = following.ready.next() {
                 return Some((Ok(event), following));
+            }
+            // A client that is told to come again goes on where it was.
+            if following.house.stopping.load(Ordering::Relaxed) {
+                return None;
             }
             // When the books cannot be read the stream ends, and the client comes again with what it had.
             let statements = following.house.desk.feed(&following.app, following.next, AT_ONCE).ok()?;

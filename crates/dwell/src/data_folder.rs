@@ -1,5 +1,6 @@
 //! Where the apps and keys are that a command is about.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -99,23 +100,24 @@ pub fn scope_words(key: &Key) -> Vec<&'static str> {
 
 /// Prints JSON as every command prints it.
 pub fn print_json(value: &Value) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    Ok(writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(value)?)?)
 }
 
 /// Prints rows under each other, as wide as they need.
-pub fn print_table(heads: &[&str], rows: &[Vec<String>]) {
+pub fn print_table(heads: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(String::as_str);
         cells.chain(heads.get(column).copied()).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
+    let mut out = std::io::stdout().lock();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
         let padded: Vec<String> =
             cells.enumerate().map(|(column, cell)| format!("{cell:<width$}", width = width(column))).collect();
-        println!("{}", padded.join("  ").trim_end());
+        writeln!(out, "{}", padded.join("  ").trim_end())
     };
-    line(&mut heads.iter().copied());
+    line(&mut heads.iter().copied())?;
     for row in rows {
-        line(&mut row.iter().map(String::as_str));
+        line(&mut row.iter().map(String::as_str))?;
     }
+    Ok(())
 }

@@ -268,3 +268,13 @@ fn the_defaults_can_be_written_out_and_read_back() {
         (json(folder.path(), &["config", "check", "mine.toml"]), json(folder.path(), &["config", "check"]));
     assert_eq!(mine["meant"], ours["meant"]);
 }
+
+#[test]
+fn whoever_reads_a_list_may_stop_reading() {
+    let folder = folder();
+    let mut listing = command(folder.path(), &["config", "check"]);
+    let mut listing = listing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(listing.stdout.take());
+    let output = listing.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

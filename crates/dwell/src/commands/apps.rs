@@ -99,8 +99,7 @@ fn list(args: &List) -> anyhow::Result<()> {
         println!("There are no apps yet: `dwell apps add NAME` adds one.");
         return Ok(());
     }
-    print_table(&["id", "name", "zone", "added"], &rows);
-    Ok(())
+    print_table(&["id", "name", "zone", "added"], &rows)
 }
 
 fn explain(args: &Explain) -> anyhow::Result<()> {

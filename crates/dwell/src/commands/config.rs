@@ -60,8 +60,7 @@ fn check(args: &Check) -> anyhow::Result<()> {
     let shown = |value: &str| if value.is_empty() { "(none)".to_owned() } else { value.to_owned() };
     let row = |setting: &config::Setting| vec![setting.key.clone(), shown(&setting.value), setting.origin.to_string()];
     let rows: Vec<Vec<String>> = raw.settings().iter().map(row).collect();
-    print_table(&["key", "value", "from"], &rows);
-    Ok(())
+    print_table(&["key", "value", "from"], &rows)
 }
 
 /// Opens the files that are named, as a server would.

@@ -180,8 +180,7 @@ fn list(args: &List) -> anyhow::Result<()> {
         vec![key.label.to_string(), app.to_owned(), what, second_text(key.created_at), state_words(key, now)]
     };
     let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
-    print_table(&["key", "app", "for", "made", "state"], &rows);
-    Ok(())
+    print_table(&["key", "app", "for", "made", "state"], &rows)
 }
 
 fn state_words(key: &Key, now: dwell_core::time::Timestamp) -> String {

@@ -1,6 +1,7 @@
 //! `dwell serve`: one process, one data folder.
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use dwell_core::policy::Policy;
+use dwell_core::policy::{Policy, Version};
 use dwell_core::time::Span;
 use dwell_dialect::limits::Limits;
 use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker};
@@ -51,7 +52,13 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let data = &config.server.data;
     let mut registry = Registry::make(data)?;
     let policy = match &config.sessions.policy {
-        Some(path) => policy_file::read(path, &TimeZone::UTC)?.policy,
+        Some(path) => {
+            let ruling = policy_file::read(path, &TimeZone::UTC)?;
+            for part in not_obeyed(&ruling.policy, &ruling.events) {
+                warn!(policy = %path.display(), part, "the live server does not obey this part of the policy");
+            }
+            ruling.policy
+        }
         None => Policy::default(),
     };
     let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(&config))?);
@@ -78,6 +85,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     };
     house.body_timeout = duration(config.server.body_timeout);
     house.stopped = stopped.clone();
+    let stopping = house.stopping.clone();
 
     let stop = Arc::new(AtomicBool::new(false));
     let worker = Worker::new(log.clone(), books, rules);
@@ -94,7 +102,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         let (stop, registry) = (stop.clone(), registry);
         move || watch(&registry, &stop, steady)
     })?;
-    let served = listen(&config, Arc::new(house));
+    let served = listen(&config, Arc::new(house), stopping);
     stop.store(true, Ordering::Relaxed);
     for thread in [engine, watch] {
         if let Err(panic) = thread.join() {
@@ -104,7 +112,19 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     served
 }
 
-fn listen(config: &Config, house: Arc<House>) -> anyhow::Result<()> {
+/// Names what of a policy is for some users only, or is said of names of events, and so is not obeyed here yet.
+fn not_obeyed(policy: &Policy, events: &[(String, String)]) -> Vec<&'static str> {
+    let any = |has: fn(&Version) -> bool| policy.versions().iter().any(has);
+    let parts = [
+        (any(|version| !version.platforms.is_empty()), "platforms"),
+        (any(|version| !version.audiences.is_empty()), "audiences"),
+        (any(|version| !version.users.is_empty()), "users"),
+        (!events.is_empty(), "events"),
+    ];
+    parts.into_iter().filter(|(there, _)| *there).map(|(_, part)| part).collect()
+}
+
+fn listen(config: &Config, house: Arc<House>, stopping: Arc<AtomicBool>) -> anyhow::Result<()> {
     let address = config.server.listen;
     let listener = TcpListener::bind(address)
         .with_context(|| format!("cannot listen on {address}: stop what listens there, or choose another --listen"))?;
@@ -123,19 +143,20 @@ fn listen(config: &Config, house: Arc<House>) -> anyhow::Result<()> {
     }
     let runtime = runtime.enable_all().build()?;
     runtime.block_on(async {
-        door::serve(door, listener, dwell_server::router(house), told_to_stop()).await?;
+        door::serve(door, listener, dwell_server::router(house), told_to_stop(stopping)).await?;
         info!("stopped");
         Ok(())
     })
 }
 
 /// Waits for what a person or a system sends to end a program.
-async fn told_to_stop() {
+async fn told_to_stop(stopping: Arc<AtomicBool>) {
     use tokio::signal::unix::SignalKind;
     tokio::select! {
         () = comes(SignalKind::terminate()) => {}
         () = comes(SignalKind::interrupt()) => {}
     }
+    stopping.store(true, Ordering::Relaxed);
     info!("told to stop: requests under way are finished first");
 }
 
@@ -241,7 +262,10 @@ fn tell(config: &Config) {
         config::Level::Info => tracing::Level::INFO,
         config::Level::Debug => tracing::Level::DEBUG,
     };
-    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.telemetry.format {
         config::LogFormat::Text => lines.init(),
         config::LogFormat::Json => lines.json().init(),
