@@ -1,0 +1,71 @@
+//! How many events become sessions in a second: `cargo run --release -p dwell-engine --example speed -- 2000000 1000000`
+//! (users, then events). Events lie in memory, books on a disk.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dwell_core::policy::Policy;
+use dwell_core::time::{Timestamp, Zone};
+use dwell_engine::{AppRules, Record, Worker};
+use dwell_store::{Batch, Books, BooksOptions, DiskBooks, Log, MemoryLog};
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn main() {
+    let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse::<u64>().ok());
+    let (users, events) = (numbers.next().unwrap_or(100_000), numbers.next().unwrap_or(1_000_000));
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let log = Arc::new(MemoryLog::default());
+    let books: Arc<dyn Books> =
+        Arc::new(DiskBooks::open(folder.path(), BooksOptions::default()).expect("books can be made"));
+    let rules = Arc::new(AppRules::of(&Policy::default(), Zone::default()));
+    let worker = Worker::new(log.clone(), books, Arc::new(rules));
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut next = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let begin = 1_790_000_000_000_000_i64;
+    let (mut sent, mut bytes) = (0, Vec::new());
+    let mut spent = std::time::Duration::ZERO;
+    let mut told = 0;
+    while sent < events {
+        let mut batch = Batch::new();
+        for _ in 0..100 {
+            let user = next() % users;
+            // All users come by within an hour or two of their own time.
+            let at = begin + (sent * 3_600_000_000 / users.max(1)) as i64;
+            Record {
+                app: "app_0123456789ab",
+                user: &format!("user-{user:032x}"),
+                link_from: None,
+                message_id: &format!("{:016x}-{:019x}", next(), sent),
+                message_id_is_derived: false,
+                kind: 5,
+                name: Some("song_played"),
+                happened_at: at,
+                received_at: at + 1_000_000,
+                remaining: None,
+                player: None,
+                device: Some("0f3c7a2e-1b7d-4f0e-9a55-3a1f4a6d7c11"),
+                platform: Some("ios"),
+                campaign: None,
+            }
+            .write(&mut bytes);
+            batch.push(&bytes);
+            sent += 1;
+        }
+        log.append(batch).wait().expect("memory takes everything");
+        if sent % 100_000 == 0 || events <= sent {
+            let began = Instant::now();
+            let now = Timestamp::from_micros(begin + (sent * 3_600_000_000 / users.max(1)) as i64);
+            while !worker.turn(now).expect("a turn works").is_idle() {}
+            spent += began.elapsed();
+            if told + 500_000 <= sent || events <= sent {
+                println!("{sent} events of {users} users: {:.0} events/s", sent as f64 / spent.as_secs_f64());
+                told = sent;
+            }
+        }
+    }
+}
