@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from proxy import TAKEN_AND_KILLED, TROUBLE, Proxy
+from proxy import RETRY_AFTER, TAKEN_AND_KILLED, TROUBLE, Proxy
 from server import Server, wait_until
 
 DRIVERS = Path(__file__).parent / "drivers"
@@ -40,16 +40,18 @@ class Sdk:
     batches_blindly: bool = False
     # Once it knows a user, its alias puts that user's id in both fields, whatever it is given, and so says nothing.
     aliases_strangers_only: bool = False
+    # It sends one request at a time, and the next one after a 429 not before Retry-After.
+    heeds_retry_after: bool = False
     # It stamps sentAt when it cuts a batch, and sends the same bytes at every attempt. So its events come out too late
     # by as long as it had to try: a known wrong answer, since nothing on the wire tells this from a clock that is slow.
     stamps_early: bool = False
 
 
 SDKS = [
-    Sdk("@segment/analytics-node", ("node", "segment_node.mjs")),
-    Sdk("segment-analytics-python", ("python", "segment_python.py"), can_gzip=True),
+    Sdk("@segment/analytics-node", ("node", "segment_node.mjs"), heeds_retry_after=True),
+    Sdk("segment-analytics-python", ("python", "segment_python.py"), can_gzip=True, heeds_retry_after=True),
     Sdk("@segment/analytics-next", ("node", "browser.mjs", "segment"), can_batch=True, aliases_strangers_only=True),
-    Sdk("@rudderstack/rudder-sdk-node", ("node", "rudder_node.mjs"), can_gzip=True, stamps_early=True),
+    Sdk("@rudderstack/rudder-sdk-node", ("node", "rudder_node.mjs"), can_gzip=True, heeds_retry_after=True, stamps_early=True),
     Sdk("rudder-sdk-python", ("python", "rudder_python.py"), can_gzip=True),
     Sdk("@rudderstack/analytics-js", ("node", "browser.mjs", "rudder"), can_batch=True, batches_blindly=True),
 ]
@@ -90,7 +92,10 @@ class Driver:
 
 
 def login(sdk: Sdk, driver: Driver) -> tuple[str, list[list[float]]]:
-    """A stranger looks around, turns out to be known under an old id, gets a new one, and comes back later."""
+    """A stranger looks around, turns out to be known under an old id, gets a new one, and comes back later.
+
+    All of them are one person in whatever order the calls arrive, since each id is linked with one user only.
+    """
     old, new, stranger = {"user": "ada-before"}, {"user": "ada"}, {"anonymous": "stranger"}
     first = [
         driver.call("track", name="Looked Around", **stranger),
@@ -98,7 +103,7 @@ def login(sdk: Sdk, driver: Driver) -> tuple[str, list[list[float]]]:
         driver.call("screen", name="Start", **stranger),
     ]
     if sdk.aliases_strangers_only:
-        driver.call("alias", user="ada-before")
+        driver.call("alias", user="ada")
         first.append(driver.call("track", name="Filled Cart", **stranger))
     else:
         driver.call("identify", **old, **stranger)
@@ -156,6 +161,13 @@ def check_trouble(app, proxy: Proxy) -> None:
     same("known twice", 0 < app.numbers()["events"]["duplicate"], True)
 
 
+def check_retry_after(proxy: Proxy) -> None:
+    """Sees to it that the SDK could read when to come back: a page can do so only where it is let."""
+    sent = sorted((seen.at, seen.fate) for seen in proxy.seen if seen.method == "POST")
+    number = next(number for number, (_, fate) in enumerate(sent) if fate.startswith("429"))
+    same("heeds Retry-After", RETRY_AFTER - 0.05 <= sent[number + 1][0] - sent[number][0] < RETRY_AFTER + 1, True)
+
+
 def known(app) -> int:
     events = app.numbers()["events"]
     return events["read"] - events["duplicate"]
@@ -198,6 +210,8 @@ def run(sdk: Sdk, dwell: Path, show: bool) -> tuple[bool, str]:
                 check(sdk, app, driver, proxy, *told)
                 if name == "trouble":
                     check_trouble(app, proxy)
+                    if sdk.heeds_retry_after or (sdk.can_batch and second_way):
+                        check_retry_after(proxy)
                 if sdk.can_gzip:
                     same("gzip", {seen.is_gzip() for seen in proxy.seen if seen.method == "POST"}, {second_way})
                 passed.append(f"{way} ({len(driver.calls)} events, {len(proxy.seen)} requests, {time.monotonic() - at:.1f} s)")

@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from dataclasses import dataclass
 
 # What is made of one request that brings events.
@@ -14,6 +15,9 @@ from dataclasses import dataclass
 #   kill     Dwell takes it and dies by kill -9 before the SDK hears so; the connection breaks
 #   restart  Dwell is told to stop and is started again; the connection breaks, and Dwell never sees the request
 TROUBLE = ["429", "500", "kill", "restart"]
+
+# What is said with 429, in seconds.
+RETRY_AFTER = 1
 
 TAKEN_AND_KILLED = "200, killed before it was heard"
 
@@ -27,6 +31,7 @@ class Seen:
     headers: dict
     body: bytes
     fate: str
+    at: float
 
     def is_gzip(self) -> bool:
         return self.body[:2] == b"\x1f\x8b"
@@ -37,7 +42,7 @@ class Seen:
     def __str__(self) -> str:
         shown = ("origin", "content-type", "content-encoding", "authorization", "x-retry-count", "user-agent")
         shown = {name: value for name, value in self.headers.items() if name in shown}
-        body = f"{len(self.body)} bytes, gzip" if self.is_gzip() else self.body[:400].decode(errors="replace")
+        body = f"{len(self.body)} bytes, gzip" if self.is_gzip() else self.body[:4000].decode(errors="replace")
         return f"{self.method} {self.path} -> {self.fate} {shown} {body}"
 
 
@@ -75,13 +80,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        at = time.time()
         trouble = self.proxy.next_trouble(self.command)
         fate = "broken"
         try:
             fate = self.carry_out(trouble, body)
         finally:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self.proxy.seen.append(Seen(self.command, self.path, headers, body, fate))
+            self.proxy.seen.append(Seen(self.command, self.path, headers, body, fate, at))
 
     do_GET = do_POST = do_OPTIONS = do_HEAD = do_PUT = handle_any
 
@@ -138,7 +144,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers = [(name, value) for name, value in headers if name.lower().startswith("access-control-")]
         headers.append(("content-type", "application/problem+json"))
         if status == 429:
-            headers.append(("retry-after", "1"))
+            headers.append(("retry-after", str(RETRY_AFTER)))
         self.tell(status, headers, json.dumps({"status": status, "code": "trouble", "message": "made up"}).encode())
 
     def tell(self, status: int, headers: list, body: bytes) -> None:
