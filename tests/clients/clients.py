@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 
 from proxy import RETRY_AFTER, TAKEN_AND_KILLED, TROUBLE, Proxy
-from server import Server, wait_until
+from server import PATIENCE, Server, wait_until
 
 DRIVERS = Path(__file__).parent / "drivers"
 
@@ -70,7 +71,11 @@ class Driver:
 
     def order(self, what: str, **rest) -> dict:
         print(json.dumps({"do": what, **rest}), file=self.process.stdin, flush=True)
+        # An SDK that never comes back ends here, and its empty line says so.
+        too_late = threading.Timer(2 * PATIENCE, self.process.kill)
+        too_late.start()
         line = self.process.stdout.readline()
+        too_late.cancel()
         if not line:
             raise AssertionError(f"the SDK ended at {what} with {self.process.wait()}")
         answer = json.loads(line)
@@ -88,7 +93,10 @@ class Driver:
 
     def close(self) -> None:
         self.process.stdin.close()
-        self.process.wait(timeout=30)
+        try:
+            self.process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
 
 
 def login(sdk: Sdk, driver: Driver) -> tuple[str, list[list[float]]]:

@@ -1,5 +1,6 @@
 """A `dwell serve` that can be stopped, killed and started again on the same data folder."""
 
+import http.client
 import json
 import signal
 import subprocess
@@ -67,15 +68,26 @@ class App:
         self.key = key["key"]
 
     def get(self, path: str) -> dict | None:
-        wait_until("a start", lambda: self.server.address)
-        host, port = self.server.address
-        request = urllib.request.Request(f"http://{host}:{port}{path}", headers={"authorization": f"Bearer {self.key}"})
-        try:
-            return json.load(urllib.request.urlopen(request, timeout=PATIENCE))
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return None
-            raise
+        """Returns an answer, after a restart if there is one just now; nothing where Dwell knows of nothing."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.ask(path)
+            except urllib.error.HTTPError as error:
+                if error.code == 404:
+                    return None
+                raise
+            except (OSError, http.client.HTTPException):
+                if deadline < time.monotonic():
+                    raise
+                time.sleep(0.05)
+
+    def ask(self, path: str) -> dict:
+        if (address := self.server.address) is None:
+            raise ConnectionRefusedError("dwell is not running")
+        headers = {"authorization": f"Bearer {self.key}"}
+        request = urllib.request.Request("http://{}:{}{}".format(*address, path), headers=headers)
+        return json.load(urllib.request.urlopen(request, timeout=PATIENCE))
 
     def numbers(self) -> dict:
         return self.get("/v1/app")
