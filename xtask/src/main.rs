@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask test` is all that a change must pass; `cargo xtask` lists the others.
 
+mod clients;
 mod torture;
 
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "cargo xtask COMMAND
   test      everything that a change must pass, set-up included (some minutes)
+  clients   the published SDKs of Segment and RudderStack against a running Dwell (two minutes)
   heavy     the long versions: a million cases of every law, the long oracle (an hour)
   torture   the log and the books through kill -9, power cuts, flips and 200,000 simulated crashes (half an hour)
   bad-builds  builds of the log that are wrong on purpose, each of which the tests must catch (some minutes)
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let done = match command.as_deref() {
         Some("test") => test(),
+        Some("clients") => clients(),
         Some("heavy") => heavy(),
         Some("torture") => torture::long(),
         Some("bad-builds") => torture::bad_builds(),
@@ -49,7 +52,13 @@ fn test() -> Done {
     first_command()?;
     torture::short()?;
     oracle(&[])?;
+    clients::run_all()?;
     smoke()
+}
+
+fn clients() -> Done {
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    clients::run_all()
 }
 
 fn heavy() -> Done {

@@ -51,6 +51,8 @@ pub struct House {
     pub limits: Limits,
     /// How long a body may take.
     pub body_timeout: Duration,
+    /// What is spoken at the door, `http` or `https`: SDKs are told to come back by it.
+    pub scheme: &'static str,
     /// Whether the engine works: the words of what stopped it.
     pub stopped: Arc<std::sync::OnceLock<String>>,
     /// Whether somebody told the server to stop: streams end, which would go on for ever.
@@ -69,6 +71,7 @@ impl House {
             clock,
             limits: Limits::default(),
             body_timeout: Duration::from_secs(10),
+            scheme: "http",
             stopped: Arc::default(),
             stopping: Arc::default(),
             counts: Counts::default(),
@@ -117,6 +120,8 @@ async fn any_origin(request: Request, next: Next) -> Response {
     let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    // Unless this is said, no page can read when it should come back.
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
     if preflight {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));

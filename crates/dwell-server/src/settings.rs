@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use serde_json::{Value, json};
 
 use crate::House;
@@ -19,8 +19,14 @@ pub(crate) async fn segment(
 ) -> Result<Json<Value>, Problem> {
     writer_of(&house, &key).map_err(|_unknown| Problem::not_found("project"))?;
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let segment = json!({
+        "apiKey": key,
+        "apiHost": format!("{host}/v1"),
+        "protocol": scheme(&house, &headers),
+        "unbundledIntegrations": []
+    });
     Ok(Json(json!({
-        "integrations": { "Segment.io": { "apiKey": key, "apiHost": format!("{host}/v1"), "unbundledIntegrations": [] } },
+        "integrations": { "Segment.io": segment },
         "plan": { "track": { "__default": { "enabled": true, "integrations": {} } } },
         "edgeFunction": {},
         "analyticsNextEnabled": true,
@@ -55,4 +61,13 @@ pub(crate) async fn rudderstack(
         },
         "updatedAt": "2026-01-01T00:00:00.000Z"
     })))
+}
+
+/// Returns what the client spoke to come here. Without it the SDK of the web sends events by HTTPS, whatever it asked by.
+fn scheme(house: &House, headers: &HeaderMap) -> &'static str {
+    match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
+        Some(b"https") => "https",
+        Some(b"http") => "http",
+        _ => house.scheme,
+    }
 }

@@ -84,6 +84,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         depth: config.ingest.depth,
     };
     house.body_timeout = duration(config.server.body_timeout);
+    house.scheme = if config.server.tls.is_some() { "https" } else { "http" };
     house.stopped = stopped.clone();
     let stopping = house.stopping.clone();
 
