@@ -54,9 +54,11 @@ fn page(document: &str) -> String {
 
 fn contents(out: &mut String, document: &Value) -> std::fmt::Result {
     out.push_str("<nav><ul>\n");
-    for (path, method, operation) in operations(document) {
-        let (name, summary) = (text(operation, "/operationId"), escaped(text(operation, "/summary")));
-        writeln!(out, "<li><a href=\"#{name}\"><code>{method} {}</code></a> {summary}</li>", escaped(path))?;
+    for tag in list(document, "/tags") {
+        for (path, method, operation) in operations_of(document, tag) {
+            let (name, summary) = (text(operation, "/operationId"), coded(text(operation, "/summary")));
+            writeln!(out, "<li><a href=\"#{name}\"><code>{method} {}</code></a> {summary}</li>", escaped(path))?;
+        }
     }
     out.push_str("</ul></nav>\n");
     Ok(())
@@ -64,12 +66,9 @@ fn contents(out: &mut String, document: &Value) -> std::fmt::Result {
 
 fn sections(out: &mut String, document: &Value) -> std::fmt::Result {
     for tag in list(document, "/tags") {
-        let name = text(tag, "/name");
-        writeln!(out, "<h2>{}</h2>\n{}", escaped(name), paragraphs(text(tag, "/description")))?;
-        for (path, method, operation) in operations(document) {
-            if text(operation, "/tags/0") == name {
-                section(out, document, (path, method, operation))?;
-            }
+        writeln!(out, "<h2>{}</h2>\n{}", escaped(text(tag, "/name")), paragraphs(text(tag, "/description")))?;
+        for operation in operations_of(document, tag) {
+            section(out, document, operation)?;
         }
     }
     Ok(())
@@ -96,7 +95,7 @@ fn rows<'a>(out: &mut String, rows: impl Iterator<Item = (&'a str, &'a str)>) ->
     }
     out.push_str("<table>\n");
     for (name, says) in rows {
-        writeln!(out, "<tr><td><code>{}</code></td><td>{}</td></tr>", escaped(name), escaped(says))?;
+        writeln!(out, "<tr><td><code>{}</code></td><td>{}</td></tr>", escaped(name), coded(says))?;
     }
     out.push_str("</table>\n");
     Ok(())
@@ -109,6 +108,12 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &'static str, &Va
         let methods = [("get", "GET"), ("post", "POST")].into_iter();
         methods.filter_map(move |(key, method)| item.get(key).map(|operation| (path.as_str(), method, operation)))
     })
+}
+
+/// Those of one tag.
+fn operations_of<'a>(document: &'a Value, tag: &Value) -> impl Iterator<Item = (&'a str, &'static str, &'a Value)> {
+    let name = text(tag, "/name").to_owned();
+    operations(document).filter(move |(_, _, operation)| text(operation, "/tags/0") == name)
 }
 
 /// Follows a reference to where the thing is written.
@@ -126,7 +131,14 @@ fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 }
 
 fn paragraphs(text: &str) -> String {
-    text.split("\n\n").filter(|part| !part.is_empty()).map(|part| format!("<p>{}</p>\n", escaped(part))).collect()
+    text.split("\n\n").filter(|part| !part.is_empty()).map(|part| format!("<p>{}</p>\n", coded(part))).collect()
+}
+
+/// Makes code of what stands between backticks.
+fn coded(text: &str) -> String {
+    let parts = escaped(text);
+    let parts = parts.split('`').enumerate();
+    parts.map(|(at, part)| if at % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
 fn escaped(text: &str) -> String {
@@ -207,7 +219,8 @@ mod tests {
 
     #[test]
     fn what_is_written_in_a_document_is_shown_and_never_done() {
-        let page = page(r#"{"info": {"title": "<b>&\"", "description": "one\n\n<script>two"}}"#);
-        assert!(page.contains("<h1>&lt;b&gt;&amp;&quot;</h1>\n<p>one</p>\n<p>&lt;script&gt;two</p>"), "{page}");
+        let page = page(r#"{"info": {"title": "<b>&\"", "description": "one `x`\n\n<script>two"}}"#);
+        let shown = "<h1>&lt;b&gt;&amp;&quot;</h1>\n<p>one <code>x</code></p>\n<p>&lt;script&gt;two</p>";
+        assert!(page.contains(shown), "{page}");
     }
 }
