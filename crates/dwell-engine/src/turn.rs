@@ -101,11 +101,12 @@ impl<'p> Turn<'p> {
         Ok(())
     }
 
-    /// Rings for a user.
+    /// Rings for a user; in vain for one who became somebody else in this turn.
     pub fn advance(&mut self, app: &str, user: &str, now: Timestamp) -> Result<(), EngineError> {
-        let Some(rules) = self.rules.get(app) else { return Ok(()) };
         let who = (app.to_owned(), user.to_owned());
-        let changed = self.book(&who, rules)?.advance(now);
+        self.load_user(&who)?;
+        let Some(Some(book)) = self.users.get_mut(&who) else { return Ok(()) };
+        let changed = book.advance(now);
         self.say(&who, changed);
         Ok(())
     }

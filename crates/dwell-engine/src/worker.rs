@@ -13,7 +13,7 @@ use crate::rules::{AppRules, RulesOf};
 use crate::turn::Turn;
 
 /// How many bytes of the log one turn reads.
-const TURN_BYTES: usize = 4 << 20;
+const TURN_BYTES: usize = 16 << 20;
 
 /// How many deadlines one turn takes.
 const TURN_DEADLINES: usize = 2_000;
@@ -51,7 +51,7 @@ impl Worker {
         Worker { log, books, rules }
     }
 
-    /// Takes one turn at `now`: events first, then the deadlines that have passed once all events are read.
+    /// Takes one turn at `now`: events first, then the deadlines that had passed when the last of them came in.
     pub fn turn(&self, now: Timestamp) -> Result<Turned, EngineError> {
         let from = self.books.offset();
         let records = match self.log.read(from, TURN_BYTES) {
@@ -62,8 +62,10 @@ impl Worker {
         for (offset, bytes) in records.iter() {
             events.push(Record::read(bytes).ok_or(EngineError::BadRecord { offset })?);
         }
-        // What was said before a deadline counts, even when it is read after it.
-        let due = if events.is_empty() { self.due(now)? } else { Vec::new() };
+        // What was said before a deadline counts, even when it is read after it: while events are read, it is as late as
+        // the last of them came in.
+        let now = events.last().map_or(now, |last| now.min(Timestamp::from_micros(last.received_at)));
+        let due = self.due(now)?;
         if events.is_empty() && due.is_empty() {
             return Ok(Turned { events: 0, deadlines: 0, lost: 0 });
         }

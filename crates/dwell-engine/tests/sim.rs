@@ -246,6 +246,18 @@ fn a_session_ends_at_its_deadline_without_another_event() {
 }
 
 #[test]
+fn a_deadline_rings_while_events_of_others_come_in() {
+    let house = House::new();
+    house.say(&[Said { user: 0, kind: EventKind::Action, minute: 0, number: 0 }], None);
+    house.work(9);
+    // This one came in long after the other's deadline, and one turn reads it.
+    house.say(&[Said { user: 1, kind: EventKind::Action, minute: 999, number: 1 }], None);
+    let turned = house.worker().turn(Timestamp::from_micros(BEGIN + 1_000 * MINUTE)).unwrap();
+    assert_eq!((turned.events, turned.deadlines), (1, 1));
+    assert_eq!(house.sessions("user0").len(), 1);
+}
+
+#[test]
 fn rules_are_those_of_the_app() {
     let rules: Arc<dyn RulesOf> = Arc::new(rules());
     assert_eq!(rules.rules_of("any").standing.timeout_at(Timestamp::MIN, 0).timeout.as_secs(), 600);

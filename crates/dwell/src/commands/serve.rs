@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -93,10 +94,14 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
         let (stop, log) = (stop.clone(), log.clone());
         move || {
-            if let Err(error) = turn_the_crank(&worker, log.as_ref(), &stop, steady) {
-                error!(%error, "the engine stopped");
-                stopped.get_or_init(|| error.to_string());
-            }
+            let work = AssertUnwindSafe(|| turn_the_crank(&worker, log.as_ref(), &stop, steady));
+            let why = match catch_unwind(work) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_panic) => "a promise between our own lines was broken; what it was stands above".to_owned(),
+            };
+            error!(error = %why, "the engine stopped");
+            stopped.get_or_init(|| why);
         }
     })?;
     let watch = std::thread::Builder::new().name("watch".to_owned()).spawn({
