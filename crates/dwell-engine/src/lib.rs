@@ -1,8 +1,8 @@
 //! The desk of the house: events in the log become sessions in the books.
 //!
 //! [`Worker::turn`] reads a batch of the log in order, loads the books of the users in it, steps them, and writes books,
-//! statements, counts and the new offset in one commit: load, step, store. When nothing is left to read, it rings the bell
-//! for those whose deadline has passed. [`Desk`] answers questions from the same books.
+//! statements, counts and the new offset in one commit: load, step, store. It rings the bell for
+//! those whose deadline has passed by then. [`Desk`] answers questions from the same books.
 //!
 //! What this crate never does: ask for the time (it is told), know HTTP or SQL, or hold a rule of sessions (those are
 //! core's).
