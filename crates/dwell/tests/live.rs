@@ -228,7 +228,7 @@ fn what_was_acknowledged_is_counted_once_whatever_is_killed() {
 }
 
 #[test]
-fn a_session_ends_at_its_deadline_within_a_second() {
+fn a_session_ends_by_itself_and_not_before_its_deadline() {
     let live = Live::new("timeout = \"2s\"\n");
     let began = jiff::Timestamp::now();
     live.send(&[json!({ "type": "track", "event": "tapped", "userId": "ada", "messageId": "1" })]).unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::Span;
@@ -87,6 +87,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     house.body_timeout = duration(config.server.body_timeout);
     house.scheme = if config.server.tls.is_some() { "https" } else { "http" };
     house.stopped = stopped.clone();
+    let why_stopped = stopped.clone();
     let stopping = house.stopping.clone();
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -115,7 +116,12 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
             std::panic::resume_unwind(panic);
         }
     }
-    served
+    served?;
+    match why_stopped.get() {
+        // Whoever looks after the process must know that it did not end well.
+        Some(why) => bail!("the engine had stopped: {why}"),
+        None => Ok(()),
+    }
 }
 
 /// Names what of a policy is for some users only, or is said of names of events, and so is not obeyed here yet.
