@@ -1,6 +1,6 @@
 //! HTTP: lets events in and answers questions.
 //!
-//! [`router`] is the whole face of it, and needs no socket. An event's way: [`ingest`] reads the body, the dialect
+//! [`router`] is the whole face of it, and needs no socket. An event's way: `ingest.rs` reads the body, the dialect
 //! understands it, and the log keeps it; only then is it acknowledged. Everything else asks the engine's [`Desk`].
 //!
 //! What this crate never does: hold a rule of sessions, write the books, or read the clock (it is given one).

@@ -1,4 +1,4 @@
-//! How many events become sessions in a second: `cargo run --release -p dwell-engine --example speed -- 2000000 1000000`
+//! How many events become sessions in a second: `cargo run --release -p dwell-engine --example turn_speed -- 2000000 1000000`
 //! (users, then events). Events lie in memory, books on a disk.
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! How fast the log acknowledges: callers in threads, each with one append under way at a time.
 //!
-//! `cargo run --release -p dwell-store --example speed -- FOLDER [--callers 16] [--appends 20000] [--records 100]
+//! `cargo run --release -p dwell-store --example log_speed -- FOLDER [--callers 16] [--appends 20000] [--records 100]
 //! [--bytes 350]`. The folder should lie on the disk that is meant.
 
 use std::path::PathBuf;

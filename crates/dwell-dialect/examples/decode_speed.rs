@@ -1,4 +1,4 @@
-//! How fast a batch is read, on one thread: `cargo run --release -p dwell-dialect --example speed`.
+//! How fast a batch is read, on one thread: `cargo run --release -p dwell-dialect --example decode_speed`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
