@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::Record;
 use crate::row::OpenSession;
 use crate::rules::AppRules;
+use crate::turn::written;
 
 /// How much longer than events may be late a user's events are kept: our clock may be set back a little.
 const MARGIN: Span = Span::from_minutes(5);
@@ -83,10 +84,7 @@ impl<'p> Book<'p> {
         let (mut timeline, mut totals) = (Vec::new(), Vec::new());
         self.timeline.write(&mut timeline);
         self.totals.write(&mut totals);
-        let bytes = Bytes { version: VERSION, timeline: &timeline, totals: &totals, rest: self.rest.clone() };
-        let written = postcard::to_allocvec(&bytes);
-        assert!(written.is_ok(), "a book cannot be written: {:?}", written.err());
-        written.unwrap_or_default()
+        written(&Bytes { version: VERSION, timeline: &timeline, totals: &totals, rest: self.rest.clone() })
     }
 
     /// Takes an event.
@@ -214,7 +212,8 @@ impl<'p> Book<'p> {
     }
 }
 
-const HOUR: i64 = 3_600_000_000;
+/// Microseconds.
+pub(crate) const HOUR: i64 = 3_600_000_000;
 
 /// Puts newer changes after older ones: what was stated and then retracted was never said.
 fn put_in_place(all: &mut Changed, retracted: Vec<Stated>, stated: Vec<Stated>) {

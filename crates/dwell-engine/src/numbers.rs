@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 /// What became of an app's events, and where its session feed stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Numbers {
-    /// The number of the next statement; numbers before `first` are no longer kept.
+    /// The number of the next statement.
     pub next: u64,
-    /// The oldest statement that is kept.
-    pub first: u64,
     /// How many sessions are open.
     pub open: i64,
     /// How many users have a book.

@@ -8,7 +8,7 @@ use dwell_core::timeline::Stated;
 use dwell_store::{Books, Changes, Offset};
 use serde::de::DeserializeOwned;
 
-use crate::book::{Book, Changed};
+use crate::book::{Book, Changed, HOUR};
 use crate::error::EngineError;
 use crate::keys;
 use crate::numbers::{Numbers, Series};
@@ -18,7 +18,6 @@ use crate::rules::AppRules;
 use crate::statement::{News, Statement};
 
 const MINUTE: i64 = 60_000_000;
-const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// An app and a user's id.
@@ -69,8 +68,10 @@ impl<'p> Turn<'p> {
             let alias = value.map(|bytes| read::<String>(&who.0, &who.1, &bytes)).transpose()?;
             self.aliases.insert(who.clone(), alias);
         }
-        let mut users: Vec<Who> = ids.iter().map(|(app, id)| (app.clone(), self.known_alias(app, id))).collect();
-        users.extend(due.iter().cloned());
+        let mut users: Vec<Who> = due.to_vec();
+        for (app, id) in &ids {
+            users.push((app.clone(), self.who_is(app, id)?));
+        }
         users.sort_unstable();
         users.dedup();
         let keys: Vec<Vec<u8>> = users.iter().map(|(app, user)| keys::book(app, user)).collect();
@@ -150,10 +151,9 @@ impl<'p> Turn<'p> {
         self.aliases.insert(who.clone(), Some(to_now.clone()));
         self.new_aliases.push((who.clone(), to_now.clone()));
         self.load_user(&who)?;
-        let Some(other) = self.users.insert(who.clone(), None).flatten() else { return Ok(()) };
+        let Some(mut other) = self.users.insert(who.clone(), None).flatten() else { return Ok(()) };
         self.forget(&who, other.opened());
         let to = (app.to_owned(), to_now);
-        let mut other = other;
         if let (Some(listed), _) = other.list_anew() {
             self.changes.delete(keys::deadline(listed, &who.0, &who.1));
         }
@@ -270,11 +270,6 @@ impl<'p> Turn<'p> {
         }
     }
 
-    fn known_alias(&self, app: &str, id: &str) -> String {
-        let alias = self.aliases.get(&(app.to_owned(), id.to_owned())).cloned().flatten();
-        alias.unwrap_or_else(|| id.to_owned())
-    }
-
     fn read_book(&self, who: &Who, bytes: &[u8]) -> Result<Book<'p>, EngineError> {
         let bad = |cause| EngineError::BadBook { app: who.0.clone(), what: format!("user {}", who.1), cause };
         let rules = self.rules.get(&who.0).ok_or_else(|| bad("nobody knows its rules".to_owned()))?;
@@ -299,7 +294,8 @@ pub(crate) fn read<T: DeserializeOwned>(app: &str, what: &str, bytes: &[u8]) -> 
     })
 }
 
-fn written(value: &impl serde::Serialize) -> Vec<u8> {
+/// Returns a value's bytes.
+pub(crate) fn written(value: &impl serde::Serialize) -> Vec<u8> {
     let written = postcard::to_allocvec(value);
     assert!(written.is_ok(), "a value cannot be written: {:?}", written.err());
     written.unwrap_or_default()

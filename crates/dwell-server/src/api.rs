@@ -189,7 +189,6 @@ pub(crate) fn asked_in<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
 
 fn user_json(view: &UserView) -> Value {
     let totals = &view.totals;
-    let sessions = totals.sessions();
     let presence = match view.presence {
         Engagement::Foreground => json!({ "state": "foreground" }),
         Engagement::Playing => json!({ "state": "playing" }),
@@ -202,11 +201,11 @@ fn user_json(view: &UserView) -> Value {
         "last_seen_at": view.last_seen_at.map(|at| when(at.as_micros())),
         "open_session": view.open.as_ref().map(open_json),
         "closed_sessions": {
-            "count": sessions,
+            "count": totals.sessions(),
             "first_started_at": totals.first_started_at().map(|at| when(at.as_micros())),
             "latest_started_at": totals.latest_started_at().map(|at| when(at.as_micros())),
             "total_length_seconds": seconds(totals.length().as_micros()),
-            "mean_length_seconds": totals.length().as_micros().checked_div(sessions as i64).map(seconds),
+            "mean_length_seconds": totals.mean_length().map(|mean| seconds(mean.as_micros())),
             "foreground_seconds": seconds(totals.parts().foreground.as_micros()),
             "playing_seconds": seconds(totals.parts().playing.as_micros()),
             "idle_seconds": seconds(totals.parts().idle.as_micros()),

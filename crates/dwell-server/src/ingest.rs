@@ -14,7 +14,7 @@ use dwell_dialect::answer::{self, Fates};
 use dwell_dialect::endpoint::Endpoint;
 use dwell_dialect::envelope::{self, EnvelopeError};
 use dwell_dialect::event::{Event, MessageId};
-use dwell_dialect::rejection::Rejection;
+use dwell_dialect::rejection::{Reason, Rejection};
 use dwell_dialect::segment::{self, Decoded};
 use dwell_engine::Record;
 use dwell_keys::app::App;
@@ -164,10 +164,8 @@ fn refuse_body(house: &House, app: Option<&App>, error: &EnvelopeError) -> Respo
 }
 
 fn status_of(rejection: &Rejection) -> StatusCode {
-    match rejection.reason.word() {
-        "batch_too_large" | "too_many_events" => StatusCode::PAYLOAD_TOO_LARGE,
-        _ => StatusCode::BAD_REQUEST,
-    }
+    let too_large = matches!(rejection.reason, Reason::BatchTooLarge { .. } | Reason::TooManyEvents { .. });
+    if too_large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }
 }
 
 fn json(status: StatusCode, body: Vec<u8>) -> Response {

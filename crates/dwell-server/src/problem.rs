@@ -93,7 +93,18 @@ impl From<StoreError> for Problem {
             StoreError::Busy { .. } => unavailable("busy").again_in(1),
             StoreError::Full { .. } => unavailable("disk_full").again_in(10),
             StoreError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail),
-            _ => unavailable("store").again_in(30),
+            StoreError::Poisoned { .. }
+            | StoreError::Closed
+            | StoreError::Locked { .. }
+            | StoreError::Damaged(_)
+            | StoreError::Quarantined { .. }
+            | StoreError::Dropped { .. }
+            | StoreError::Beyond { .. }
+            | StoreError::Version { .. }
+            | StoreError::Option { .. }
+            | StoreError::Io { .. }
+            | StoreError::Books { .. }
+            | StoreError::Backwards { .. } => unavailable("store").again_in(30),
         }
     }
 }

@@ -51,12 +51,6 @@ impl Block {
         }
     }
 
-    /// Forgets all gaps.
-    #[inline]
-    pub const fn clear(&mut self) {
-        self.gaps = 0;
-    }
-
     /// Takes the next gap; there is room for [`LARGEST_BLOCK`].
     #[inline]
     pub fn push(&mut self, place: u8) {

@@ -110,19 +110,15 @@ impl Lab {
         let Some(first) = moments.first() else { return };
         let all = lengths.grid().timeouts().len() as u8;
         actions.begin(Stretch::starting(*first));
-        let counts_milestones = !milestones.numbers().is_empty();
         let mut before = all;
         let mut from = 0;
         while from + 1 < moments.len() {
             let around = &moments[from..moments.len().min(from + LARGEST_BLOCK + 1)];
-            block.clear();
             for pair in around.windows(2) {
                 let silence = Silence::between_actions(pair[0], pair[1]);
                 let reached = timeouts_reached(&silence, standing);
                 ledger.part(reached, silence.gap());
-                if counts_milestones {
-                    milestones.part(reached);
-                }
+                milestones.part(reached);
                 let place = lengths.grid().up_to(reached);
                 lengths.add_single(before.min(place));
                 before = place;
