@@ -181,7 +181,7 @@ impl<'p> Timeline<'p> {
     }
 
     /// Returns the events that are not settled and their message ids, in order; silent ones left no trace.
-    pub fn entries(&self) -> impl Iterator<Item = (&Activity, &str)> {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Activity, &str)> {
         self.entries.iter().map(|entry| (&entry.activity, &*entry.message_id))
     }
 
@@ -189,6 +189,11 @@ impl<'p> Timeline<'p> {
     #[must_use]
     pub fn is_known(&self, message_id: &str) -> bool {
         self.known.contains_key(message_id)
+    }
+
+    /// Returns the names of the events that are not settled, also of those that left no trace.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.keys().map(|name| &**name)
     }
 
     /// Forgets the events before a moment: what they made is final, and earlier ones will be refused as late.
