@@ -245,7 +245,11 @@ impl<'p> Timeline<'p> {
 
     /// Puts back what [`Timeline::part`] returned, the latest part first.
     pub fn join(&mut self, mut earlier: Timeline<'p>) {
-        debug_assert_eq!(earlier.settled + earlier.entries.len() as u64, self.settled, "another part is missing between");
+        debug_assert_eq!(
+            earlier.settled + earlier.entries.len() as u64,
+            self.settled,
+            "another part is missing between"
+        );
         self.base = earlier.base;
         self.settled = earlier.settled;
         self.settled_until = earlier.settled_until;

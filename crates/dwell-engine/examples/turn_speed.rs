@@ -50,7 +50,7 @@ fn main() {
                 app: "app_0123456789ab",
                 user: &format!("user-{user:032x}"),
                 link_from: None,
-                message_id: &format!("{:016x}-{:019x}", next(), sent),
+                message_id: &uuid(next(), next()),
                 message_id_is_derived: false,
                 kind: 5,
                 name: Some("song_played"),
@@ -78,4 +78,11 @@ fn main() {
             }
         }
     }
+}
+
+/// Writes a message id as SDKs draw them.
+fn uuid(one: u64, two: u64) -> String {
+    let (one, two) = (one.to_be_bytes(), two.to_be_bytes());
+    let part = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("{}-{}-{}-{}-{}", part(&one[..4]), part(&one[4..6]), part(&one[6..]), part(&two[..2]), part(&two[2..]))
 }

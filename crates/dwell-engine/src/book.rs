@@ -19,7 +19,7 @@ use crate::error::EngineError;
 use crate::record::Record;
 use crate::row::OpenSession;
 use crate::shelf::Shelf;
-use crate::turn::written;
+use crate::turn::{written, written_to};
 
 /// How much longer than events may be late a user's events are kept: our clock may be set back a little.
 const MARGIN: Span = Span::from_minutes(5);
@@ -106,6 +106,14 @@ struct Bytes<'a, R> {
     #[serde(borrow, with = "serde_bytes")]
     totals: &'a [u8],
     rest: R,
+}
+
+/// What books are written on before it is known how long they are; used again and again.
+#[derive(Default)]
+pub(crate) struct Paper {
+    timeline: Vec<u8>,
+    totals: Vec<u8>,
+    leaf: Vec<u8>,
 }
 
 /// What lies on the shelf under the number of a part.
@@ -218,11 +226,14 @@ pub(crate) struct Changed {
 
 impl<'p> Book<'p> {
     /// Returns the book's bytes.
-    pub fn write(&self) -> Vec<u8> {
-        let (mut timeline, mut totals) = (Vec::new(), Vec::new());
-        self.timeline.write(&mut timeline);
-        self.totals.write(&mut totals);
-        written(&Leaf::Book(Bytes { version: VERSION, timeline: &timeline, totals: &totals, rest: &self.rest }))
+    pub fn write(&self, paper: &mut Paper) -> Box<[u8]> {
+        let Paper { timeline, totals, leaf } = paper;
+        [&mut *timeline, totals, leaf].into_iter().for_each(Vec::clear);
+        self.timeline.write(timeline);
+        self.totals.write(totals);
+        let bytes = Leaf::Book(Bytes { version: VERSION, timeline, totals, rest: &self.rest });
+        *leaf = written_to(std::mem::take(leaf), &bytes);
+        leaf.as_slice().into()
     }
 
     /// Takes an event, and what the rules see of it.
@@ -392,7 +403,6 @@ impl<'p> Book<'p> {
         self.recall_from(first, shelf)
     }
 
-
     /// Brings back a part and all later ones.
     fn recall_from(&mut self, first: usize, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
         for part in self.rest.parts.drain(first..).rev() {
@@ -426,7 +436,8 @@ impl<'p> Book<'p> {
             let moments = || self.timeline.entries().map(|(activity, _)| activity.happened_at);
             let first = moments().next();
             // Events of one moment stay together.
-            let Some(cut) = moments().take(count - keep + 1).skip((count - keep).min(part)).find(|at| Some(*at) != first)
+            let Some(cut) =
+                moments().take(count - keep + 1).skip((count - keep).min(part)).find(|at| Some(*at) != first)
             else {
                 return;
             };

@@ -13,11 +13,11 @@ const SERIES: u8 = b'c';
 
 /// Appends a text so that texts lie in their own order, and none is the beginning of another.
 fn text(key: &mut Vec<u8>, text: &str) {
-    for byte in text.bytes() {
-        key.push(byte);
-        if byte == 0 {
-            key.push(0xff);
+    for (place, piece) in text.as_bytes().split(|byte| *byte == 0).enumerate() {
+        if 0 < place {
+            key.extend_from_slice(&[0, 0xff]);
         }
+        key.extend_from_slice(piece);
     }
     key.extend_from_slice(&[0, 0]);
 }
@@ -66,6 +66,14 @@ fn of_user(tag: u8, app: &str, user: &str) -> Vec<u8> {
 /// What is known of a user, or who they are now.
 pub(crate) fn book(app: &str, user: &str) -> Vec<u8> {
     of_user(BOOK, app, user)
+}
+
+/// Writes the key of [`book`] in place of what was in `key`.
+pub(crate) fn write_book(key: &mut Vec<u8>, app: &str, user: &str) {
+    key.clear();
+    key.push(BOOK);
+    text(key, app);
+    text(key, user);
 }
 
 /// All users of an app, in order of their ids.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::Stated;
 use dwell_store::{Books, Changes, Offset};
+use foldhash::fast::RandomState;
 use serde::de::DeserializeOwned;
 
-use crate::book::{Book, Changed, Fill, HOUR, Sealed, moved, moved_to};
+use crate::book::{Book, Changed, Fill, HOUR, Paper, Sealed, moved, moved_to};
 use crate::cache::Cache;
 use crate::error::EngineError;
 use crate::keys;
@@ -48,12 +49,15 @@ pub(crate) struct Turn<'t> {
     apps: Vec<App>,
     app_places: HashMap<String, usize>,
     slots: Vec<Slot>,
-    places: HashMap<Box<[u8]>, usize>,
+    places: HashMap<Box<[u8]>, usize, RandomState>,
     points: BTreeMap<(usize, Series, i64), i64>,
     /// Parts of books that were put on the shelf in this turn.
     fresh: HashMap<Vec<u8>, Vec<u8>>,
     changes: Changes,
     first_listed: Option<Timestamp>,
+    paper: Paper,
+    /// Where a key is written before it is known whether it is needed.
+    key: Vec<u8>,
 }
 
 /// An app that occurs in the turn.
@@ -101,11 +105,13 @@ impl<'t> Turn<'t> {
             apps: Vec::new(),
             app_places: HashMap::new(),
             slots: Vec::new(),
-            places: HashMap::new(),
+            places: HashMap::default(),
             points: BTreeMap::new(),
             fresh: HashMap::new(),
             changes: Changes::up_to(books.offset()),
             first_listed: None,
+            paper: Paper::default(),
+            key: Vec::new(),
         }
     }
 
@@ -197,7 +203,7 @@ impl<'t> Turn<'t> {
             book.tidy(Timestamp::from_micros(latest), &rules.zone, fill, &mut shelf);
         }
         self.list(&app_name, &user, &mut book, &rung);
-        self.slots[slot].state = State::Book(book.write().into());
+        self.slots[slot].state = State::Book(book.write(&mut self.paper));
         self.slots[slot].is_changed = true;
         Ok(())
     }
@@ -244,7 +250,7 @@ impl<'t> Turn<'t> {
         }
         self.say(app, &to, &book, changed);
         self.list(&app_name, &to, &mut book, &[]);
-        self.slots[to_now].state = State::Book(book.write().into());
+        self.slots[to_now].state = State::Book(book.write(&mut self.paper));
         self.slots[to_now].is_changed = true;
         Ok(())
     }
@@ -376,15 +382,15 @@ impl<'t> Turn<'t> {
 
     /// Returns the place of an id, with what lies under it in the books.
     fn slot(&mut self, app: usize, id: &str) -> Result<usize, EngineError> {
-        let key = keys::book(&self.apps[app].name, id);
-        if let Some(place) = self.places.get(key.as_slice()) {
+        keys::write_book(&mut self.key, &self.apps[app].name, id);
+        if let Some(place) = self.places.get(self.key.as_slice()) {
             return Ok(*place);
         }
-        let cached = self.cache.get(&key).map(Box::from);
+        let cached = self.cache.get(&self.key).map(Box::from);
         let was_cached = cached.is_some();
         let bytes = match cached {
             Some(bytes) => Some(bytes),
-            None => self.books.load(&[&key])?.pop().flatten().map(Vec::into_boxed_slice),
+            None => self.books.load(&[&self.key])?.pop().flatten().map(Vec::into_boxed_slice),
         };
         let state = match bytes {
             None => State::Unknown,
@@ -393,10 +399,9 @@ impl<'t> Turn<'t> {
                 None => State::Book(bytes),
             },
         };
-        let slot =
-            Slot { app, user: id.into(), state, is_changed: false, was_cached, waiting: None, rung: Vec::new() };
+        let slot = Slot { app, user: id.into(), state, is_changed: false, was_cached, waiting: None, rung: Vec::new() };
         self.slots.push(slot);
-        self.places.insert(key.into(), self.slots.len() - 1);
+        self.places.insert(self.key.as_slice().into(), self.slots.len() - 1);
         Ok(self.slots.len() - 1)
     }
 
@@ -439,7 +444,12 @@ pub(crate) fn read<T: DeserializeOwned>(app: &str, what: &str, bytes: &[u8]) -> 
 
 /// Returns a value's bytes.
 pub(crate) fn written(value: &impl serde::Serialize) -> Vec<u8> {
-    let written = postcard::to_allocvec(value);
+    written_to(Vec::with_capacity(128), value)
+}
+
+/// Appends a value's bytes.
+pub(crate) fn written_to(bytes: Vec<u8>, value: &impl serde::Serialize) -> Vec<u8> {
+    let written = postcard::to_extend(value, bytes);
     assert!(written.is_ok(), "a value cannot be written: {:?}", written.err());
     written.unwrap_or_default()
 }

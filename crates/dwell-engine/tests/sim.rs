@@ -36,8 +36,12 @@ fn user(number: usize) -> String {
 
 /// So little is kept at hand that parts are put aside and brought back all the time.
 fn worker(log: Arc<MemoryLog>, books: Arc<dyn Books>) -> Worker {
+    worker_under(log, books, rules())
+}
+
+fn worker_under(log: Arc<MemoryLog>, books: Arc<dyn Books>, rules: Arc<AppRules>) -> Worker {
     let options = WorkerOptions { fill: Fill { most: 3, keep: 1, part: 2 }, ..WorkerOptions::default() };
-    Worker::new(log, books, Arc::new(rules()), options)
+    Worker::new(log, books, Arc::new(rules), options)
 }
 
 struct House {
@@ -283,4 +287,29 @@ fn a_deadline_rings_while_events_of_others_come_in() {
 fn rules_are_those_of_the_app() {
     let rules: Arc<dyn RulesOf> = Arc::new(rules());
     assert_eq!(rules.rules_of("any").standing_of("ada", &[]).timeout_at(Timestamp::MIN, 0).timeout.as_secs(), 600);
+}
+
+#[test]
+fn users_and_platforms_have_timeouts_of_their_own() {
+    let timeout = |minutes: u64| Timeout::from_secs(minutes * 60).unwrap();
+    let version = Version {
+        timeout: Some(timeout(10)),
+        platforms: BTreeMap::from([("ios".to_owned(), timeout(20))]),
+        users: BTreeMap::from([("user1".to_owned(), timeout(40))]),
+        ..Version::default()
+    };
+    let rules = Arc::new(AppRules::of(&Policy::always(version), Zone::default()));
+    let house = House::new();
+    *house.worker.borrow_mut() = worker_under(house.log.clone(), house.books.clone(), rules);
+    let action = |user, minute, number| Said { user, kind: EventKind::Action, minute, number };
+    // All are on ios. Each is silent for as long as their timeout less a minute, then for as long as it is.
+    house.say(&[action(0, 0, 0), action(1, 0, 1), action(0, 19, 2), action(1, 39, 3)], None);
+    house.work(38);
+    house.say(&[action(0, 39, 4), action(1, 79, 5)], None);
+    house.work(80);
+    for (user, timeout, source) in [("user0", 20 * 60, "platform"), ("user1", 40 * 60, "user")] {
+        let told: Vec<_> =
+            house.sessions(user).iter().map(|row| (row.activities, row.timeout, row.timeout_source.clone())).collect();
+        assert_eq!(told[0], (2, timeout, source.to_owned()), "{user}");
+    }
 }

@@ -7,7 +7,7 @@ use axum::http::{Request, StatusCode};
 use dwell_core::event::EventKind;
 use dwell_core::policy::Policy;
 use dwell_core::time::{Span, Timestamp, Zone};
-use dwell_engine::{AppRules, Desk, Record, Worker};
+use dwell_engine::{AppRules, Desk, Record, Worker, WorkerOptions};
 use dwell_keys::access::{Scope, Scopes};
 use dwell_keys::registry::{NewApp, Purpose, Registry};
 use dwell_server::{House, router};
@@ -85,7 +85,8 @@ impl Street {
         let mut batch = Batch::new();
         batch.push(&bytes);
         log.append(batch).wait().unwrap();
-        let worker = Worker::new(log.clone(), books.clone(), Arc::new(rules.clone()));
+        let options = WorkerOptions::default();
+        let mut worker = Worker::new(log.clone(), books.clone(), Arc::new(rules.clone()), options);
         while !worker.turn(NOW).unwrap().is_idle() {}
         let desk = Desk::new(books, Arc::new(rules));
         let house = House::new(log, desk, Arc::new(RwLock::new(registry)), Arc::new(|| NOW));
