@@ -12,7 +12,7 @@ use crate::engagement::Engagement;
 use crate::event::{Activity, EventKind, Outcome, is_late, order};
 use crate::id::SessionId;
 use crate::policy::Standing;
-use crate::presence::Judge;
+use crate::presence::{Judge, Presence};
 use crate::session::{ClosedSession, EndReason, Session, Sessionizer};
 use crate::time::Timestamp;
 
@@ -183,6 +183,12 @@ impl<'p> Timeline<'p> {
     /// Returns the events that are not settled and their message ids, in order; silent ones left no trace.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Activity, &str)> {
         self.entries.iter().map(|entry| (&entry.activity, &*entry.message_id))
+    }
+
+    /// Returns where the user stood in time before the first event that is not settled.
+    #[must_use]
+    pub const fn settled_presence(&self) -> &Presence {
+        self.base.presence()
     }
 
     /// Says whether an event of this name would be a duplicate. The names of what is settled are forgotten.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use dwell_core::engagement::Engagement;
+use dwell_core::lab::ledger::GapLedger;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::totals::Totals;
 use dwell_store::{Books, Offset};
 
 use crate::book::{Sealed, moved_to};
 use crate::error::EngineError;
+use crate::gaps::GapPage;
 use crate::keys;
 use crate::numbers::{Numbers, Series};
 use crate::row::{OpenSession, SessionRow};
@@ -94,6 +96,19 @@ impl Desk {
     pub fn numbers(&self, app: &str) -> Result<Numbers, EngineError> {
         let bytes = self.get(&keys::numbers(app))?;
         Ok(bytes.map(|bytes| read(app, "its numbers", &bytes)).transpose()?.unwrap_or_default())
+    }
+
+    /// Returns the ledger of an app's gaps: how many sessions there are under every timeout, and how long they are
+    /// together, up to the events that have been read.
+    pub fn lab(&self, app: &str) -> Result<GapLedger, EngineError> {
+        let mut ledger = GapLedger::default();
+        let always = self.numbers(app)?.sessions_always;
+        ledger.add_always(u64::try_from(always).unwrap_or(0));
+        for (key, bytes) in self.books.scan(&keys::pages(app), None, usize::from(u16::MAX))? {
+            let number = key.last_chunk::<2>().map_or(0, |bytes| u16::from_be_bytes(*bytes));
+            read::<GapPage>(app, "the lab", &bytes)?.put_into(number, &mut ledger);
+        }
+        Ok(ledger)
     }
 
     /// Returns a series from a moment on and before another, without its zeros, at most so many places.

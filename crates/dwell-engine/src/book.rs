@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use dwell_core::event::{Activity, Outcome, Weight, is_late};
+use dwell_core::lab::live::{Line, Spine};
 use dwell_core::policy::Standing;
 use dwell_core::time::{Span, Timestamp, Zone};
 use dwell_core::timeline::{Stated, Timeline};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::EngineError;
+use crate::gaps::GapChanges;
 use crate::record::Record;
 use crate::row::OpenSession;
 use crate::shelf::Shelf;
@@ -105,6 +107,8 @@ struct Bytes<'a, R> {
     timeline: &'a [u8],
     #[serde(borrow, with = "serde_bytes")]
     totals: &'a [u8],
+    #[serde(borrow, with = "serde_bytes")]
+    spine: &'a [u8],
     rest: R,
 }
 
@@ -113,6 +117,7 @@ struct Bytes<'a, R> {
 pub(crate) struct Paper {
     timeline: Vec<u8>,
     totals: Vec<u8>,
+    spine: Vec<u8>,
     leaf: Vec<u8>,
 }
 
@@ -122,6 +127,9 @@ struct PartBytes<'a> {
     version: u8,
     #[serde(borrow, with = "serde_bytes")]
     timeline: &'a [u8],
+    /// Of what lies before it.
+    #[serde(borrow, with = "serde_bytes")]
+    spine: &'a [u8],
     made_ids: BTreeMap<String, i64>,
 }
 
@@ -148,19 +156,22 @@ pub(crate) fn moved(to: &str) -> Vec<u8> {
 pub(crate) struct Sealed<'a> {
     timeline: &'a [u8],
     totals: &'a [u8],
+    spine: &'a [u8],
     rest: Rest,
 }
 
 impl<'a> Sealed<'a> {
     /// Begins with a user of whom nothing is known.
     pub fn new() -> Self {
-        Sealed { timeline: &[], totals: &[], rest: Rest::default() }
+        Sealed { timeline: &[], totals: &[], spine: &[], rest: Rest::default() }
     }
 
     /// Reads a book; says why when the bytes are none.
     pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
         match postcard::from_bytes(bytes).map_err(|error| error.to_string())? {
-            Leaf::Book(Bytes { version: VERSION, timeline, totals, rest }) => Ok(Sealed { timeline, totals, rest }),
+            Leaf::Book(Bytes { version: VERSION, timeline, totals, spine, rest }) => {
+                Ok(Sealed { timeline, totals, spine, rest })
+            }
             Leaf::Book(Bytes { version, .. }) => {
                 Err(format!("it has version {version}, and this program knows {VERSION}"))
             }
@@ -196,7 +207,24 @@ impl<'a> Sealed<'a> {
             [] => Totals::default(),
             bytes => Totals::read(bytes).map_err(|error| format!("totals: {error}"))?,
         };
-        Ok(Book { app: app.to_owned(), user: user.to_owned(), standing, timeline, totals, rest: self.rest })
+        let spine = match self.spine {
+            [] => Spine::default(),
+            bytes => Spine::read(bytes).map_err(|error| format!("spine: {error}"))?,
+        };
+        let mut book = Book {
+            app: app.to_owned(),
+            user: user.to_owned(),
+            standing,
+            timeline,
+            totals,
+            rest: self.rest,
+            spine,
+            told: Vec::new(),
+            passed: Vec::new(),
+            gaps: GapChanges::default(),
+        };
+        book.told = book.lines();
+        Ok(book)
     }
 }
 
@@ -209,6 +237,14 @@ pub(crate) struct Book<'p> {
     pub timeline: Timeline<'p>,
     pub totals: Totals,
     rest: Rest,
+    /// What lies before that part comes to in the ledger of gaps.
+    spine: Spine,
+    /// The lines that the ledger holds of the spine and what lies after it.
+    told: Vec<Line>,
+    /// Lines of what was put aside since then: they stay.
+    passed: Vec<Line>,
+    /// What has changed in the ledger.
+    gaps: GapChanges,
 }
 
 /// What an event or a bell changed.
@@ -225,13 +261,19 @@ pub(crate) struct Changed {
 }
 
 impl<'p> Book<'p> {
-    /// Returns the book's bytes.
-    pub fn write(&self, paper: &mut Paper) -> Box<[u8]> {
-        let Paper { timeline, totals, leaf } = paper;
-        [&mut *timeline, totals, leaf].into_iter().for_each(Vec::clear);
+    /// Closes the book: returns its bytes, and what has changed in the ledger of gaps.
+    pub fn close(mut self, paper: &mut Paper) -> (Box<[u8]>, GapChanges) {
+        self.tell();
+        (self.write(paper), self.gaps)
+    }
+
+    fn write(&self, paper: &mut Paper) -> Box<[u8]> {
+        let Paper { timeline, totals, spine, leaf } = paper;
+        [&mut *timeline, totals, spine, leaf].into_iter().for_each(Vec::clear);
         self.timeline.write(timeline);
         self.totals.write(totals);
-        let bytes = Leaf::Book(Bytes { version: VERSION, timeline, totals, rest: &self.rest });
+        self.spine.write(spine);
+        let bytes = Leaf::Book(Bytes { version: VERSION, timeline, totals, spine, rest: &self.rest });
         *leaf = written_to(std::mem::take(leaf), &bytes);
         leaf.as_slice().into()
     }
@@ -286,9 +328,14 @@ impl<'p> Book<'p> {
         let opened_before = self.opened();
         let settled = self.timeline.settled_until().max(other.timeline.settled_until());
         if let Some(settled) = settled {
-            self.timeline.settle(settled);
-            other.timeline.settle(settled);
+            self.settle(settled);
+            other.settle(settled);
         }
+        // In the ledger, what was settled there stays another one's.
+        other.tell();
+        let stays = other.settled_lines();
+        other.gaps.replace(&other.told, &stays);
+        self.gaps.merge(std::mem::take(&mut other.gaps));
         let mut all = Changed::default();
         let taken_back: Vec<Stated> = other.timeline.closed().cloned().collect();
         for stated in &taken_back {
@@ -329,7 +376,7 @@ impl<'p> Book<'p> {
         let first = self.timeline.entries().next().map(|(activity, _)| activity.happened_at);
         let settled = self.timeline.settled_until().unwrap_or(Timestamp::MIN);
         if self.rest.parts.is_empty() && (first.is_some_and(is_old) || is_old(settled.plus(TIDY_EVERY))) {
-            self.timeline.settle(before);
+            self.settle(before);
             self.rest.made_ids.retain(|_, happened_at| before.as_micros() <= *happened_at);
         }
         let (hour, day) = (before.as_micros().div_euclid(HOUR), zone.day_of(before));
@@ -405,6 +452,10 @@ impl<'p> Book<'p> {
 
     /// Brings back a part and all later ones.
     fn recall_from(&mut self, first: usize, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
+        if first == self.rest.parts.len() {
+            return Ok(());
+        }
+        self.tell();
         for part in self.rest.parts.drain(first..).rev() {
             let bytes = shelf.take(part.number)?;
             let bad = |cause| EngineError::BadBook {
@@ -412,16 +463,20 @@ impl<'p> Book<'p> {
                 what: format!("user {}, part {}", self.user, part.number),
                 cause,
             };
-            let PartBytes { version, timeline, mut made_ids } =
+            let PartBytes { version, timeline, spine, mut made_ids } =
                 postcard::from_bytes(&bytes).map_err(|error| bad(error.to_string()))?;
             if version != VERSION {
                 return Err(bad(format!("it has version {version}, and this program knows {VERSION}")));
             }
             let earlier = Timeline::read(&self.app, &self.user, self.standing, timeline)
                 .map_err(|error| bad(error.to_string()))?;
+            let spine = Spine::read(spine).map_err(|error| bad(error.to_string()))?;
             self.timeline.join(earlier);
+            self.spine = spine;
             self.rest.made_ids.append(&mut made_ids);
         }
+        // The ledger holds them still: from here on they are told of again.
+        self.told = self.lines();
         Ok(())
     }
 
@@ -441,7 +496,10 @@ impl<'p> Book<'p> {
             else {
                 return;
             };
+            let mut spine = Vec::new();
+            self.spine.write(&mut spine);
             let earlier = self.timeline.part(cut);
+            self.pass(&earlier);
             let made_ids = std::mem::take(&mut self.rest.made_ids);
             let (made_ids, stay): (BTreeMap<_, _>, BTreeMap<_, _>) =
                 made_ids.into_iter().partition(|(_, at)| *at < cut.as_micros());
@@ -455,10 +513,48 @@ impl<'p> Book<'p> {
             };
             let mut timeline = Vec::new();
             earlier.write(&mut timeline);
-            shelf.put(note.number, written(&PartBytes { version: VERSION, timeline: &timeline, made_ids }));
+            shelf.put(note.number, written(&PartBytes { version: VERSION, timeline: &timeline, spine: &spine, made_ids }));
             self.rest.next_part = self.rest.next_part.wrapping_add(1);
             self.rest.parts.push(note);
         }
+    }
+
+    /// Forgets the events before a moment.
+    fn settle(&mut self, before: Timestamp) {
+        let earlier = self.timeline.part(before);
+        self.pass(&earlier);
+    }
+
+    /// Takes the spine over what was parted off.
+    fn pass(&mut self, earlier: &Timeline<'p>) {
+        let mut presence = earlier.settled_presence().clone();
+        for (activity, _) in earlier.entries() {
+            self.spine.follow(&mut presence, activity, self.standing, &mut |line| self.passed.push(line));
+        }
+    }
+
+    /// Returns the lines of the spine and all that lies after it.
+    fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::with_capacity(2 * self.timeline.entries().len());
+        let entries = self.timeline.entries().map(|(activity, _)| activity);
+        self.spine.tell(self.timeline.settled_presence(), entries, self.standing, &mut |line| lines.push(line));
+        lines
+    }
+
+    /// Returns the lines of the spine alone.
+    fn settled_lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        self.spine.tell(self.timeline.settled_presence(), [], self.standing, &mut |line| lines.push(line));
+        lines
+    }
+
+    /// Tells the ledger of gaps what has changed.
+    fn tell(&mut self) {
+        let after = self.lines();
+        let mut now = std::mem::take(&mut self.passed);
+        now.extend_from_slice(&after);
+        self.gaps.replace(&self.told, &now);
+        self.told = after;
     }
 
     fn note(&mut self, changed: &mut Changed, opened_before: Option<Timestamp>) {

@@ -10,6 +10,7 @@ const PART: u8 = b'p';
 const FEED: u8 = b'f';
 const NUMBERS: u8 = b'q';
 const SERIES: u8 = b'c';
+const LAB: u8 = b'l';
 
 /// Appends a text so that texts lie in their own order, and none is the beginning of another.
 fn text(key: &mut Vec<u8>, text: &str) {
@@ -151,6 +152,18 @@ pub(crate) fn statement(app: &str, number: u64) -> Vec<u8> {
 /// What is counted of an app.
 pub(crate) fn numbers(app: &str) -> Vec<u8> {
     begin(NUMBERS, app)
+}
+
+/// All pages of the app's ledger of gaps.
+pub(crate) fn pages(app: &str) -> Vec<u8> {
+    begin(LAB, app)
+}
+
+/// One page of it.
+pub(crate) fn page(app: &str, number: u16) -> Vec<u8> {
+    let mut key = pages(app);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
 }
 
 /// One place in one of the app's series.

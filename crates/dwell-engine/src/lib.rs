@@ -15,6 +15,7 @@ mod ask;
 mod book;
 mod cache;
 mod error;
+mod gaps;
 mod keys;
 mod numbers;
 mod record;

@@ -12,6 +12,8 @@ pub struct Numbers {
     pub open: i64,
     /// How many users have a book.
     pub users: i64,
+    /// How many sessions no timeout joins to an earlier one: users and forced breaks.
+    pub sessions_always: i64,
     /// How many events were read from the log: the sum of all that follow.
     pub events: u64,
     /// Became part of a session at once.

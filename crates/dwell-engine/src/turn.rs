@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::book::{Book, Changed, Fill, HOUR, Paper, Sealed, moved, moved_to};
 use crate::cache::Cache;
 use crate::error::EngineError;
+use crate::gaps::{GapChanges, GapPage};
 use crate::keys;
 use crate::numbers::{Numbers, Series};
 use crate::record::Record;
@@ -65,6 +66,7 @@ struct App {
     name: Arc<str>,
     rules: Arc<AppRules>,
     numbers: Numbers,
+    gaps: GapChanges,
 }
 
 /// A user who occurs in the turn.
@@ -203,8 +205,7 @@ impl<'t> Turn<'t> {
             book.tidy(Timestamp::from_micros(latest), &rules.zone, fill, &mut shelf);
         }
         self.list(&app_name, &user, &mut book, &rung);
-        self.slots[slot].state = State::Book(book.write(&mut self.paper));
-        self.slots[slot].is_changed = true;
+        self.put(app, slot, book);
         Ok(())
     }
 
@@ -250,9 +251,16 @@ impl<'t> Turn<'t> {
         }
         self.say(app, &to, &book, changed);
         self.list(&app_name, &to, &mut book, &[]);
-        self.slots[to_now].state = State::Book(book.write(&mut self.paper));
-        self.slots[to_now].is_changed = true;
+        self.put(app, to_now, book);
         Ok(())
+    }
+
+    /// Closes a book.
+    fn put(&mut self, app: usize, slot: usize, book: Book<'_>) {
+        let (bytes, gaps) = book.close(&mut self.paper);
+        self.apps[app].gaps.merge(gaps);
+        self.slots[slot].state = State::Book(bytes);
+        self.slots[slot].is_changed = true;
     }
 
     /// Takes a user's open session and deadline off what is counted and listed.
@@ -309,7 +317,17 @@ impl<'t> Turn<'t> {
             let before = value.map(|bytes| read::<i64>("", "a series", &bytes)).transpose()?.unwrap_or(0);
             self.changes.put(key.clone(), written(&(before + count)));
         }
-        for app in &self.apps {
+        for app in &mut self.apps {
+            app.numbers.sessions_always += app.gaps.always;
+            let (numbers, pages): (Vec<u16>, Vec<GapPage>) = app.gaps.pages().unzip();
+            let keys: Vec<Vec<u8>> = numbers.iter().map(|number| keys::page(&app.name, *number)).collect();
+            let before = self.books.load(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            for ((key, changes), before) in keys.into_iter().zip(&pages).zip(before) {
+                let mut page: GapPage =
+                    before.map(|bytes| read(&app.name, "the lab", &bytes)).transpose()?.unwrap_or_default();
+                page.add(changes);
+                self.changes.put(key, written(&page));
+            }
             self.changes.put(keys::numbers(&app.name), written(&app.numbers));
         }
         self.changes.offset = offset;
@@ -376,7 +394,7 @@ impl<'t> Turn<'t> {
         let value = self.load(&[keys::numbers(name)])?.pop().flatten();
         let numbers = value.map(|bytes| read(name, "its numbers", &bytes)).transpose()?.unwrap_or_default();
         self.app_places.insert(name.to_owned(), self.apps.len());
-        self.apps.push(App { name: name.into(), rules: self.rules.rules_of(name), numbers });
+        self.apps.push(App { name: name.into(), rules: self.rules.rules_of(name), numbers, gaps: GapChanges::default() });
         Ok(self.apps.len() - 1)
     }
 

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dwell_core::event::{Activity, EventKind};
+use dwell_core::lab::Lab;
+use dwell_core::lab::ledger::GapLedger;
+use dwell_core::lab::lengths::Grid;
 use dwell_core::policy::{Policy, Version};
 use dwell_core::session::{ClosedSession, Sessionizer};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
@@ -127,6 +130,20 @@ fn model(said: &[Said], users: usize, now: i64) -> BTreeMap<String, (Vec<ClosedS
         .collect()
 }
 
+/// What every timeout would have done.
+fn lab(said: &[Said], users: usize) -> GapLedger {
+    let rules = rules();
+    let mut lab = Lab::new(Grid::standard(), &[]);
+    for number in 0..users {
+        let mut events: Vec<&Said> = said.iter().filter(|said| said.user == number).collect();
+        events.sort_by_key(|said| (said.minute, format!("m{}", said.number)));
+        let at = |minute: i64| Timestamp::from_micros(BEGIN + minute * MINUTE);
+        let activities: Vec<Activity> = events.iter().map(|said| Activity::new(at(said.minute), said.kind)).collect();
+        lab.observe_user(&activities, &rules.standing_of(&user(number), &[]));
+    }
+    lab.ledger().clone()
+}
+
 fn said() -> impl Strategy<Value = Vec<Said>> {
     let kinds = [
         EventKind::Action,
@@ -214,6 +231,8 @@ proptest! {
         let sum = |series| desk.series(APP, series, ever, 10_000).unwrap().iter().map(|(_, count)| count).sum::<i64>();
         prop_assert_eq!(sum(Series::Started), closed_in_all + open_in_all);
         prop_assert_eq!(sum(Series::Ended), closed_in_all);
+        // The live lab is the lab of all events in order.
+        prop_assert_eq!(desk.lab(APP).unwrap(), lab(&said, 3));
         // Who follows the feed knows the same sessions in the end.
         let mut known = BTreeMap::new();
         for (_, statement) in desk.feed(APP, 0, 10_000).unwrap() {
@@ -254,6 +273,7 @@ proptest! {
         prop_assert_eq!(starts(house.sessions("user0")), wanted, "the old id leads to the same person");
         let numbers = house.desk().numbers(APP).unwrap();
         prop_assert_eq!((numbers.users, numbers.open), (1, i64::from(open)));
+        prop_assert_eq!(house.desk().lab(APP).unwrap(), lab(&as_one, 2));
         let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
         let started: i64 = house.desk().series(APP, Series::Started, ever, 10_000).unwrap().iter().map(|(_, count)| count).sum();
         prop_assert_eq!(started, closed.len() as i64 + i64::from(open));

@@ -75,6 +75,19 @@ impl GapLedger {
         }
     }
 
+    /// Adds so many sessions that no timeout joins to an earlier one.
+    pub fn add_always(&mut self, sessions: u64) {
+        self.always += sessions;
+    }
+
+    /// Adds so many gaps between sessions that `at` timeouts reach, and by how much sessions grow where they part none.
+    pub fn add(&mut self, at: u32, gaps: u64, growth: Span) {
+        if let Some(passing) = self.at.get_mut(at as usize) {
+            passing.gaps += gaps;
+            passing.growth = passing.growth.saturating_add(growth.as_micros());
+        }
+    }
+
     /// Adds what another ledger holds.
     pub fn merge(&mut self, other: &GapLedger) {
         self.always += other.always;

@@ -11,6 +11,7 @@ pub mod advice;
 mod block;
 pub mod ledger;
 pub mod lengths;
+pub mod live;
 pub mod milestones;
 pub mod nested;
 
@@ -145,17 +146,9 @@ impl Lab {
             Weight::Silent => return,
         };
         self.activities += 1;
-        match silence.map(|silence| timeouts_reached(silence, standing)) {
-            None => self.nest.begin(stretch),
-            Some(reached) if reached == Timeout::LONGEST.as_secs() => {
-                self.end_segment();
-                self.nest.begin(stretch);
-            }
-            Some(reached) => {
-                let Lab { nest, ledger, lengths, milestones, .. } = self;
-                nest.follow(stretch, reached, &mut |found| note(ledger, lengths, milestones, found));
-            }
-        }
+        let Lab { nest, ledger, lengths, milestones, .. } = self;
+        let reached = silence.map(|silence| timeouts_reached(silence, standing));
+        nest.take(stretch, reached, &mut |found| note(ledger, lengths, milestones, found));
     }
 
     /// Says that the user has no more activities.

@@ -13,9 +13,9 @@ use crate::time::{Span, Timestamp};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stretch {
     /// The first activity that Starts; [`Timestamp::MAX`] when none does.
-    first: Timestamp,
+    pub(super) first: Timestamp,
     /// The last activity.
-    last: Timestamp,
+    pub(super) last: Timestamp,
     /// Activities from the first that Starts on.
     joined: u32,
     /// All activities.
@@ -96,18 +96,18 @@ pub enum Found {
 /// Timeouts are counted on a scale: whole seconds as a rule, or the places of a grid where nothing between them matters.
 #[derive(Clone, Debug)]
 pub struct Nest {
-    stack: Vec<Nested>,
+    pub(super) stack: Vec<Nested>,
     /// How many timeouts there are.
     all: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Nested {
-    stretch: Stretch,
+pub(super) struct Nested {
+    pub(super) stretch: Stretch,
     /// How many timeouts the gap before it reaches.
-    before: u32,
+    pub(super) before: u32,
     /// How many timeouts its longest inner gap reaches.
-    inner: u32,
+    pub(super) inner: u32,
 }
 
 impl Nest {
@@ -121,6 +121,19 @@ impl Nest {
     #[inline]
     pub fn begin(&mut self, stretch: Stretch) {
         self.stack.push(Nested { stretch, before: self.all, inner: 0 });
+    }
+
+    /// Takes the next activity of a user, with how many timeouts the silence before it reaches; `None` for the first.
+    #[inline]
+    pub(super) fn take(&mut self, stretch: Stretch, reached: Option<u32>, found: &mut impl FnMut(Found)) {
+        match reached {
+            None => self.begin(stretch),
+            Some(reached) if reached == self.all => {
+                self.end(found);
+                self.begin(stretch);
+            }
+            Some(reached) => self.follow(stretch, reached, found),
+        }
     }
 
     /// Takes the next activity; the gap before it reaches `reached` timeouts. A gap that is known to reach all of them
