@@ -1,5 +1,6 @@
 //! Which addresses may be connected to: those of the public internet, and those that were allowed by name.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -31,6 +32,14 @@ impl Allowed {
             IpAddr::V4(address) => refusal_v4(address),
             IpAddr::V6(address) => refusal_v6(address),
         }
+    }
+}
+
+/// Writes them as they are parsed.
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join(", "))
     }
 }
 
