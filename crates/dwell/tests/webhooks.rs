@@ -165,7 +165,8 @@ impl Live {
 
     /// Adds an endpoint, and returns its id and its secret.
     fn add(&self, receiver: &Receiver, more: &[&str]) -> (String, String) {
-        let args = [&["webhooks", "add", "--app", "news", "--url", &receiver.url(), "--json"], more].concat();
+        let url = receiver.url();
+        let args = [&["webhooks", "add", "--app", "news", "--url", &url, "--json"], more].concat();
         let added = run(self.folder.path(), &args);
         let text = |name: &str| added[name].as_str().unwrap().to_owned();
         let (id, secret) = (text("id"), text("secret"));
