@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use dwell_courier::Board;
 
 use crate::House;
 use crate::problem::Problem;
@@ -136,7 +135,7 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         ),
     ]
     .iter()
-    .chain(&of_webhooks(&house.webhooks))
+    .chain(&of_webhooks(&house))
     .try_for_each(|(name, help, kind, values)| series(name, help, kind, values));
     written.map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out))
@@ -146,7 +145,8 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
 type Series = (&'static str, &'static str, &'static str, Vec<(String, i64)>);
 
 /// What is counted of webhooks: by what became of them, and not by endpoint.
-fn of_webhooks(board: &Board) -> [Series; 5] {
+fn of_webhooks(house: &House) -> [Series; 5] {
+    let board = &house.webhooks;
     let (kept, forgotten) = board.dead();
     let attempts = board.letters().map(|(kind, count)| (labels(&[("result", kind.word())]), count as i64));
     let states = board.states().map(|(state, count)| (labels(&[("state", state)]), count as i64));

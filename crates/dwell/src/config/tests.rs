@@ -68,6 +68,14 @@ fn the_manual_is_what_holds_when_nothing_is_written() {
           "telemetry": {
             "format": "text",
             "level": "info"
+          },
+          "webhooks": {
+            "allow_http": "no",
+            "allow_private": "",
+            "connect_timeout_us": 5000000,
+            "timeout_us": 15000000,
+            "concurrency": 32,
+            "dead_letters": 1000
           }
         }"#]]
     .assert_eq(&config);
