@@ -39,7 +39,10 @@ const LONGEST_HEAD: usize = 32 * 1024;
 const BODY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a connection is kept for the next letter to the same receiver.
-const KEPT: Duration = Duration::from_secs(30);
+///
+/// Many receivers close theirs after five seconds: a letter must not cross with that. And one that serves a single
+/// connection at a time is not held for long.
+const KEPT: Duration = Duration::from_secs(4);
 
 /// What the postman keeps to.
 #[derive(Clone, Debug)]

@@ -150,9 +150,10 @@ fn webhook(folder: &Path, app: AppId, desk: Desk) -> (String, Arc<Board>) {
     let options = Options { at_once: 1, dead_letters: 10 };
     let feed = Arc::new(SessionFeed::new(desk));
     let mut courier = Courier::new(folder, feed, Arc::new(Nobody), board.clone(), options).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     std::thread::scope(|scope| {
+        // These tests are asynchronous themselves, and a runtime cannot wait within another.
         scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             runtime.block_on(async {
                 for hour in 0..10 {
                     let now = NOW.plus(Span::from_hours(hour));

@@ -39,7 +39,8 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let app: Value = serde_json::from_str(&run(folder.path(), &["apps", "add", "Reader", "--json"])).unwrap();
         let write_key = app["write_key"].as_str().unwrap().to_owned();
-        let key = |scope| run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", scope]).trim().to_owned();
+        let key =
+            |scope| run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", scope]).trim().to_owned();
         let (read_key, app_key) = (key("read"), key("admin_app"));
         // Nobody is there, which harms nobody else.
         let add = ["webhooks", "add", "--app", "Reader", "--url", "https://hooks.invalid/dwell", "--json"];

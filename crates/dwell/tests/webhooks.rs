@@ -276,8 +276,9 @@ fn whatever_is_killed_every_number_is_told_in_order_and_again_only_under_the_sam
         }
         live.kill_and_start();
     }
-    let numbers =
-        || -> Vec<u64> { receiver.heard().iter().map(|heard| heard.json()["data"]["number"].as_u64().unwrap()).collect() };
+    let numbers = || -> Vec<u64> {
+        receiver.heard().iter().map(|heard| heard.json()["data"]["number"].as_u64().unwrap()).collect()
+    };
     let last = 4 * EACH as u64 - 1;
     live.wait("all are told", || numbers().contains(&last));
     let heard = receiver.heard();
