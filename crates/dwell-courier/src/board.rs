@@ -83,8 +83,8 @@ impl Board {
         }
     }
 
-    pub(crate) fn count_died(&self) {
-        self.died.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_died(&self, count: u64) {
+        self.died.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<EndpointId, Standing>> {

@@ -164,7 +164,9 @@ impl Courier {
                 Some(desk) => {
                     let mut board = self.board.lock();
                     let Some(standing) = board.get_mut(&endpoint.id) else { continue };
-                    desk.changed |= grant(&mut standing.progress, &endpoint, self.options.dead_letters, now);
+                    let (changed, given_up) = grant(&mut standing.progress, &endpoint, self.options.dead_letters, now);
+                    desk.changed |= changed;
+                    self.board.count_died(given_up);
                     if standing.endpoint.events != endpoint.events {
                         desk.ready.clear();
                     }
@@ -181,7 +183,8 @@ impl Courier {
         let id = endpoint.id.clone();
         match known {
             Ok(mut progress) => {
-                let changed = grant(&mut progress, &endpoint, self.options.dead_letters, now);
+                let (changed, given_up) = grant(&mut progress, &endpoint, self.options.dead_letters, now);
+                self.board.count_died(given_up);
                 board.insert(id.clone(), Standing { endpoint, progress, problem: None });
                 self.desks.insert(id, Desk { changed, ..Desk::default() });
             }
@@ -314,9 +317,10 @@ impl Courier {
             Led::Waits if first => warn!(endpoint = %id, number, says = answer.says, "a webhook is tried again"),
             Led::Waits => debug!(endpoint = %id, number, says = answer.says, "a webhook is tried again"),
             Led::Died => {
-                self.board.count_died();
+                self.board.count_died(1);
                 error!(endpoint = %id, number, says = answer.says, "a webhook was given up, and is a dead letter");
             }
+            Led::Nothing => debug!(endpoint = %id, number, says = answer.says, "a webhook that was skipped failed"),
             Led::Off => {
                 warn!(endpoint = %id, number, says = answer.says, "an endpoint of webhooks was switched off");
             }
@@ -368,11 +372,12 @@ fn exactly(feed: &dyn Feed, endpoint: &Endpoint, number: u64) -> Result<Delivery
     found.filter(|delivery| delivery.number == number).ok_or_else(missing)
 }
 
-fn grant(progress: &mut Progress, endpoint: &Endpoint, most: usize, now: Timestamp) -> bool {
-    let before = progress.granted;
+/// Grants what was not granted yet, and says whether there was anything and how many deliveries were given up by it.
+fn grant(progress: &mut Progress, endpoint: &Endpoint, most: usize, now: Timestamp) -> (bool, u64) {
+    let (before, mut given_up) = (progress.granted, 0);
     for wished in endpoint.wishes.iter().filter(|wished| before < wished.serial) {
-        progress.grant(wished.wish, most, now);
+        given_up += u64::from(progress.grant(wished.wish, most, now));
         progress.granted = wished.serial;
     }
-    before != progress.granted
+    (before != progress.granted, given_up)
 }

@@ -121,6 +121,8 @@ pub(crate) enum Led {
     Died,
     /// The endpoint is switched off.
     Off,
+    /// Nothing: somebody skipped it while it was on its way.
+    Nothing,
 }
 
 impl Progress {
@@ -195,8 +197,7 @@ impl Progress {
         self.failed += 1;
         let says: String = answer.says.chars().take(LONGEST_SAYING).collect();
         self.trouble = Some(Trouble { at: now, says: says.clone() });
-        // Somebody skipped it while it was on its way.
-        let Some(mut current) = self.current.take_if(|current| current.number == number) else { return Led::Died };
+        let Some(mut current) = self.current.take_if(|current| current.number == number) else { return Led::Nothing };
         current.attempts += 1;
         if answer.kind == Kind::Gone {
             self.off = Some(Off { at: now, says });
@@ -221,23 +222,28 @@ impl Progress {
         }
     }
 
-    /// Grants a wish. What cannot be granted any more changes nothing.
-    pub(crate) fn grant(&mut self, wish: Wish, most: usize, now: Timestamp) {
+    /// Grants a wish, and says whether a delivery was given up by it. What cannot be granted any more changes nothing.
+    pub(crate) fn grant(&mut self, wish: Wish, most: usize, now: Timestamp) -> bool {
         match wish {
             Wish::RetryAll => {
                 self.again = self.dead.iter().map(|letter| letter.number).collect();
                 self.wake(now);
+                false
             }
             Wish::Retry(number) => {
                 if self.dead.iter().any(|letter| letter.number == number) {
                     self.again.insert(number);
                 }
                 self.wake(now);
+                false
             }
             Wish::Skip(number) => {
-                if let Some(current) = self.current.take_if(|current| current.number == number) {
+                let skipped = self.current.take_if(|current| current.number == number);
+                let given_up = skipped.is_some();
+                if let Some(current) = skipped {
                     self.bury(current, "skipped by hand".to_owned(), most, now);
                 }
+                given_up
             }
         }
     }

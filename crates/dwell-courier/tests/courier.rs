@@ -443,6 +443,27 @@ async fn what_holds_up_the_others_can_be_skipped() {
     town.settle(&mut courier).await;
     assert_eq!(town.receiver.heard("one.example"), [0, 1]);
     assert_eq!(progress(&board, &endpoint).dead[0].says, "skipped by hand");
+    assert_eq!(board.died(), 1);
+}
+
+#[tokio::test]
+async fn what_is_skipped_on_its_way_is_one_dead_letter_if_it_fails_and_none_if_it_is_taken() {
+    for (answer, dead) in [(500, 1), (200, 0)] {
+        let town = Town::new();
+        let endpoint = town.endpoint("one.example", &[]);
+        let (mut courier, board) = town.courier();
+        town.feed.say(1);
+        town.receiver.will([status(answer)]);
+        courier.turn(town.now());
+        town.wish(&endpoint.id, Wish::Skip(0));
+        town.pass(SECOND);
+        courier.turn(town.now());
+        assert_eq!(progress(&board, &endpoint).dead.len(), 1);
+        town.settle(&mut courier).await;
+        let progress = progress(&board, &endpoint);
+        assert_eq!((progress.dead.len(), progress.next, progress.current), (dead, 1, None), "{answer}");
+        assert_eq!((town.receiver.heard("one.example"), board.died()), (vec![0], 1));
+    }
 }
 
 #[tokio::test]
