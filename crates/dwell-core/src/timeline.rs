@@ -181,7 +181,7 @@ impl<'p> Timeline<'p> {
     }
 
     /// Returns the events that are not settled and their message ids, in order; silent ones left no trace.
-    pub fn entries(&self) -> impl Iterator<Item = (&Activity, &str)> {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Activity, &str)> {
         self.entries.iter().map(|entry| (&entry.activity, &*entry.message_id))
     }
 
@@ -191,13 +191,37 @@ impl<'p> Timeline<'p> {
         self.known.contains_key(message_id)
     }
 
+    /// Returns the names of the events that are not settled, also of those that left no trace.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.keys().map(|name| &**name)
+    }
+
     /// Forgets the events before a moment: what they made is final, and earlier ones will be refused as late.
     ///
     /// Sessions that ended behind it are no longer listed; totals were told when they were stated.
     pub fn settle(&mut self, before: Timestamp) {
+        drop(self.part(before));
+    }
+
+    /// Divides the life at a moment, and returns what lies before it.
+    ///
+    /// What stays goes on alone, and makes of every event from `before` on what the whole would have made of it; only of an
+    /// event before that, and of the name of one, it knows nothing more. [`Timeline::join`] brings them together again.
+    #[must_use]
+    pub fn part(&mut self, before: Timestamp) -> Timeline<'p> {
         let count = self.entries.partition_point(|entry| entry.activity.happened_at < before);
+        let mut later = self.entries.split_off(count);
+        core::mem::swap(&mut later, &mut self.entries);
+        let mut earlier = Timeline {
+            base: self.base.clone(),
+            settled: self.settled,
+            settled_until: self.settled_until,
+            settled_first: self.settled_first.clone(),
+            entries: later,
+            ..Timeline::new(&self.app, &self.user, self.standing)
+        };
         let mut ended = 0;
-        for entry in self.entries.drain(..count).collect::<Vec<_>>() {
+        for entry in &earlier.entries {
             let observed = self.base.observe(&entry.activity);
             ended += usize::from(observed.ended.is_some());
             if self.base.open().is_some_and(|open| open.first == self.settled) {
@@ -205,10 +229,36 @@ impl<'p> Timeline<'p> {
             }
             self.settled += 1;
         }
-        self.known.retain(|_, happened_at| before <= *happened_at);
+        earlier.live = self.base.clone();
+        self.known.retain(|name, happened_at| {
+            let stays = before <= *happened_at;
+            if !stays {
+                earlier.known.insert(name.clone(), *happened_at);
+            }
+            stays
+        });
         // Under other rules than those that were in force when they were stated there may be more.
-        self.stated.drain(..ended.min(self.stated.len()));
+        earlier.stated = self.stated.drain(..ended.min(self.stated.len())).collect();
         self.settled_until = self.settled_until.max(before);
+        earlier
+    }
+
+    /// Puts back what [`Timeline::part`] returned, the latest part first.
+    pub fn join(&mut self, mut earlier: Timeline<'p>) {
+        debug_assert_eq!(
+            earlier.settled + earlier.entries.len() as u64,
+            self.settled,
+            "another part is missing between"
+        );
+        self.base = earlier.base;
+        self.settled = earlier.settled;
+        self.settled_until = earlier.settled_until;
+        self.settled_first = earlier.settled_first;
+        earlier.entries.append(&mut self.entries);
+        self.entries = earlier.entries;
+        self.known.append(&mut earlier.known);
+        earlier.stated.append(&mut self.stated);
+        self.stated = earlier.stated;
     }
 
     /// Takes the last entry, which is new, on top of what has been said.

@@ -87,7 +87,12 @@ impl Totals {
     /// Lets go of the sessions that can no longer be retracted, when a timeline has been settled: call it after
     /// [`Timeline::settle`], with the timeline that states these sessions.
     pub fn settle(&mut self, timeline: &Timeline<'_>) {
-        let first = timeline.closed().next().map(|stated| stated.closed.session.started_at);
+        self.settle_before(timeline.closed().next().map(|stated| stated.closed.session.started_at));
+    }
+
+    /// Lets go of the sessions that began before the first one that may still be retracted, or of all where none may: for
+    /// whoever keeps a timeline in parts ([`Timeline::part`]).
+    pub fn settle_before(&mut self, first: Option<Timestamp>) {
         let count = first.map_or(self.kept.len(), |first| self.kept.partition_point(|kept| kept.started_at < first));
         for bounds in self.kept.drain(..count) {
             let settled = Settled::new(bounds);

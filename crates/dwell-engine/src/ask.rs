@@ -7,7 +7,7 @@ use dwell_core::time::{Span, Timestamp};
 use dwell_core::totals::Totals;
 use dwell_store::{Books, Offset};
 
-use crate::book::Book;
+use crate::book::{Sealed, moved_to};
 use crate::error::EngineError;
 use crate::keys;
 use crate::numbers::{Numbers, Series};
@@ -60,7 +60,9 @@ impl Desk {
         let Some(bytes) = self.get(&keys::book(app, &user))? else { return Ok(None) };
         let rules = self.rules.rules_of(app);
         let bad = |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause };
-        let book = Book::read(app, &user, &rules, &bytes).map_err(bad)?;
+        let sealed = Sealed::read(&bytes).map_err(bad)?;
+        let standing = rules.standing_of(&user, sealed.texts());
+        let book = sealed.open(app, &user, &standing).map_err(bad)?;
         let open = book.open_session().filter(|open| now < Timestamp::from_micros(open.deadline));
         let (presence, last_seen_at) = (book.timeline.presence_at(now), book.timeline.last());
         Ok(Some(UserView { totals: book.totals.clone(), open, presence, last_seen_at, user }))
@@ -78,10 +80,14 @@ impl Desk {
         self.page(&keys::sessions(app, &user), after, most, |_, bytes| read(app, "a session", bytes))
     }
 
-    /// Returns the ids of an app's users, in order.
+    /// Returns the ids of an app's users, in order. A page may be shorter than asked for, or empty, and have a next one.
     pub fn users(&self, app: &str, after: Option<&[u8]>, most: usize) -> Result<Page<String>, EngineError> {
         let bad = |what| EngineError::BadBook { app: app.to_owned(), what, cause: "its key is broken".to_owned() };
-        self.page(&keys::books(app), after, most, |key, _| keys::user_of(key).ok_or_else(|| bad("a user".to_owned())))
+        let user_of = |key: &[u8]| keys::user_of(key).ok_or_else(|| bad("a user".to_owned()));
+        let (found, next) = self.page(&keys::books(app), after, most, |key, bytes| {
+            if moved_to(bytes).is_some() { Ok(None) } else { user_of(key).map(Some) }
+        })?;
+        Ok((found.into_iter().flatten().collect(), next))
     }
 
     /// Returns what is counted of an app.
@@ -137,8 +143,11 @@ impl Desk {
     /// Returns who an id is now.
     fn who_is(&self, app: &str, id: &str) -> Result<String, EngineError> {
         let mut now = id.to_owned();
-        while let Some(bytes) = self.get(&keys::alias(app, &now))? {
-            now = read(app, &now, &bytes)?;
+        while let Some(bytes) = self.get(&keys::book(app, &now))? {
+            match moved_to(&bytes) {
+                Some(to) => now = to.to_owned(),
+                None => break,
+            }
         }
         Ok(now)
     }

@@ -1,51 +1,215 @@
 //! All we know of one user, and what one event changes.
+//!
+//! A book holds the latest part of the user's timeline; what lies before it, as far as late events may still change
+//! it, lies on the [`Shelf`] in parts of its own, so that an event of now reads and writes little however much the
+//! user did. Of each part the book remembers until when it goes and a mark of every name in it: an event that may concern it
+//! brings it back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use dwell_core::event::{EventKind, Outcome, Weight};
-use dwell_core::time::{Span, Timestamp};
+use dwell_core::event::{Activity, Outcome, Weight, is_late};
+use dwell_core::policy::Standing;
+use dwell_core::time::{Span, Timestamp, Zone};
 use dwell_core::timeline::{Stated, Timeline};
 use dwell_core::totals::Totals;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
+use crate::error::EngineError;
 use crate::record::Record;
 use crate::row::OpenSession;
-use crate::rules::AppRules;
-use crate::turn::written;
+use crate::shelf::Shelf;
+use crate::turn::{written, written_to};
 
 /// How much longer than events may be late a user's events are kept: our clock may be set back a little.
 const MARGIN: Span = Span::from_minutes(5);
 
-/// What is known of a user.
-pub(crate) struct Book<'p> {
-    pub timeline: Timeline<'p>,
-    pub totals: Totals,
-    rest: Rest,
+/// Names of events that leave no trace are let go of at least this often.
+const TIDY_EVERY: Span = Span::from_hours(24);
+
+/// Microseconds.
+pub(crate) const HOUR: i64 = 3_600_000_000;
+
+/// How many events a book holds before some of them are put on the shelf.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fill {
+    /// A book with more than so many is divided.
+    pub most: usize,
+    /// So many of the latest stay in it.
+    pub keep: usize,
+    /// So many at most go into one part.
+    pub part: usize,
+}
+
+impl Default for Fill {
+    fn default() -> Self {
+        Fill { most: 16, keep: 6, part: 64 }
+    }
 }
 
 /// What the engine keeps of a user besides what core keeps.
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Rest {
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Rest {
     /// The texts behind keys: key 1 is the first.
     texts: Vec<String>,
     /// Names that we made for events without one, and when these happened.
     made_ids: BTreeMap<String, i64>,
-    /// Hours and days since 1970 in which the user was active, as far back as events may still come.
-    hours: BTreeSet<i64>,
-    days: BTreeSet<i64>,
-    /// Under which deadline the user is listed.
-    deadline: Option<i64>,
+    /// Hours and days since 1970 in which the user was active, as far back as events may still come, in order.
+    hours: Vec<i64>,
+    days: Vec<i64>,
+    /// Under which deadline the user is listed: theirs, or an earlier one at which the later will be found.
+    listed: Option<i64>,
+    /// What lies on the shelf, the earliest part first.
+    parts: Vec<PartNote>,
+    /// The number of the next part.
+    next_part: u32,
+}
+
+/// What a book remembers of a part on the shelf.
+#[derive(Serialize, Deserialize)]
+struct PartNote {
+    number: u32,
+    /// Every event in it happened before this.
+    until: i64,
+    /// When the first session began that was stated in it.
+    first_started_at: Option<i64>,
+    /// Four bytes for every name in it.
+    #[serde(with = "serde_bytes")]
+    marks: Vec<u8>,
+}
+
+impl PartNote {
+    fn may_hold(&self, mark: [u8; 4]) -> bool {
+        self.marks.as_chunks::<4>().0.contains(&mark)
+    }
+}
+
+fn mark_of(name: &str) -> [u8; 4] {
+    (xxh3_64(name.as_bytes()) as u32).to_le_bytes()
+}
+
+/// What lies in the books under a user's id. `R` is [`Rest`], borrowed where it is written.
+#[derive(Serialize, Deserialize)]
+enum Leaf<'a, R> {
+    /// The user's book.
+    #[serde(borrow)]
+    Book(Bytes<'a, R>),
+    /// Nothing any more: the id is another one now.
+    Moved(&'a str),
 }
 
 #[derive(Serialize, Deserialize)]
-struct Bytes<'a> {
+struct Bytes<'a, R> {
     version: u8,
+    #[serde(borrow, with = "serde_bytes")]
+    timeline: &'a [u8],
+    #[serde(borrow, with = "serde_bytes")]
+    totals: &'a [u8],
+    rest: R,
+}
+
+/// What books are written on before it is known how long they are; used again and again.
+#[derive(Default)]
+pub(crate) struct Paper {
+    timeline: Vec<u8>,
+    totals: Vec<u8>,
+    leaf: Vec<u8>,
+}
+
+/// What lies on the shelf under the number of a part.
+#[derive(Serialize, Deserialize)]
+struct PartBytes<'a> {
+    version: u8,
+    #[serde(borrow, with = "serde_bytes")]
+    timeline: &'a [u8],
+    made_ids: BTreeMap<String, i64>,
+}
+
+const VERSION: u8 = 2;
+
+/// Returns who an id is now, when these bytes under it say that it moved.
+pub(crate) fn moved_to(bytes: &[u8]) -> Option<&str> {
+    // The first byte says which of the two it is, so that a book is not read for it.
+    match postcard::take_from_bytes::<u8>(bytes) {
+        Ok((1, _)) => match postcard::from_bytes::<Leaf<'_, Rest>>(bytes) {
+            Ok(Leaf::Moved(to)) => Some(to),
+            Ok(Leaf::Book(_)) | Err(_) => None,
+        },
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Returns the bytes that lie under an id that moved.
+pub(crate) fn moved(to: &str) -> Vec<u8> {
+    written(&Leaf::<Rest>::Moved(to))
+}
+
+/// A book that was not opened yet: to open it takes the rules, and these may need the texts in it.
+pub(crate) struct Sealed<'a> {
     timeline: &'a [u8],
     totals: &'a [u8],
     rest: Rest,
 }
 
-const VERSION: u8 = 1;
+impl<'a> Sealed<'a> {
+    /// Begins with a user of whom nothing is known.
+    pub fn new() -> Self {
+        Sealed { timeline: &[], totals: &[], rest: Rest::default() }
+    }
+
+    /// Reads a book; says why when the bytes are none.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
+        match postcard::from_bytes(bytes).map_err(|error| error.to_string())? {
+            Leaf::Book(Bytes { version: VERSION, timeline, totals, rest }) => Ok(Sealed { timeline, totals, rest }),
+            Leaf::Book(Bytes { version, .. }) => {
+                Err(format!("it has version {version}, and this program knows {VERSION}"))
+            }
+            Leaf::Moved(to) => Err(format!("it moved to {to}")),
+        }
+    }
+
+    /// Returns what the rules see of an event, with this user's keys for its texts.
+    pub fn activity(&mut self, record: &Record<'_>) -> Option<Activity> {
+        let kind = record.event_kind()?;
+        Some(record.activity(kind, |text| key_of(&mut self.rest.texts, text)))
+    }
+
+    /// Gives keys to texts that will be needed.
+    pub fn add_texts(&mut self, texts: &[String]) {
+        for text in texts {
+            key_of(&mut self.rest.texts, text);
+        }
+    }
+
+    /// Returns the texts behind keys, from key 1 on.
+    pub fn texts(&self) -> &[String] {
+        &self.rest.texts
+    }
+
+    /// Opens the book under the rules that hold for the user.
+    pub fn open<'p>(self, app: &str, user: &str, standing: &'p Standing) -> Result<Book<'p>, String> {
+        let timeline = match self.timeline {
+            [] => Timeline::new(app, user, standing),
+            bytes => Timeline::read(app, user, standing, bytes).map_err(|error| format!("timeline: {error}"))?,
+        };
+        let totals = match self.totals {
+            [] => Totals::default(),
+            bytes => Totals::read(bytes).map_err(|error| format!("totals: {error}"))?,
+        };
+        Ok(Book { app: app.to_owned(), user: user.to_owned(), standing, timeline, totals, rest: self.rest })
+    }
+}
+
+/// What is known of a user.
+pub(crate) struct Book<'p> {
+    app: String,
+    user: String,
+    standing: &'p Standing,
+    /// The latest part of it.
+    pub timeline: Timeline<'p>,
+    pub totals: Totals,
+    rest: Rest,
+}
 
 /// What an event or a bell changed.
 #[derive(Default)]
@@ -61,55 +225,45 @@ pub(crate) struct Changed {
 }
 
 impl<'p> Book<'p> {
-    /// Begins with a user of whom nothing is known.
-    pub fn new(app: &str, user: &str, rules: &'p AppRules) -> Self {
-        Book { timeline: Timeline::new(app, user, &rules.standing), totals: Totals::default(), rest: Rest::default() }
-    }
-
-    /// Reads a book; says why when the bytes are none.
-    pub fn read(app: &str, user: &str, rules: &'p AppRules, bytes: &[u8]) -> Result<Self, String> {
-        let Bytes { version, timeline, totals, rest } =
-            postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
-        if version != VERSION {
-            return Err(format!("it has version {version}, and this program knows {VERSION}"));
-        }
-        let timeline =
-            Timeline::read(app, user, &rules.standing, timeline).map_err(|error| format!("timeline: {error}"))?;
-        let totals = Totals::read(totals).map_err(|error| format!("totals: {error}"))?;
-        Ok(Book { timeline, totals, rest })
-    }
-
     /// Returns the book's bytes.
-    pub fn write(&self) -> Vec<u8> {
-        let (mut timeline, mut totals) = (Vec::new(), Vec::new());
-        self.timeline.write(&mut timeline);
-        self.totals.write(&mut totals);
-        written(&Bytes { version: VERSION, timeline: &timeline, totals: &totals, rest: self.rest.clone() })
+    pub fn write(&self, paper: &mut Paper) -> Box<[u8]> {
+        let Paper { timeline, totals, leaf } = paper;
+        [&mut *timeline, totals, leaf].into_iter().for_each(Vec::clear);
+        self.timeline.write(timeline);
+        self.totals.write(totals);
+        let bytes = Leaf::Book(Bytes { version: VERSION, timeline, totals, rest: &self.rest });
+        *leaf = written_to(std::mem::take(leaf), &bytes);
+        leaf.as_slice().into()
     }
 
-    /// Takes an event.
-    pub fn observe(&mut self, record: &Record<'_>, kind: EventKind, rules: &AppRules) -> (Outcome, Changed) {
-        let opened_before = self.opened();
-        let happened_at = Timestamp::from_micros(record.happened_at);
-        if record.message_id_is_derived && self.rest.made_ids.contains_key(record.message_id) {
-            return (Outcome::Duplicate, Changed { opened_before, opened: opened_before, ..Changed::default() });
-        }
-        let activity = record.activity(kind, |text| key_of(&mut self.rest.texts, text));
+    /// Takes an event, and what the rules see of it.
+    pub fn observe(
+        &mut self,
+        record: &Record<'_>,
+        activity: &Activity,
+        zone: &Zone,
+        shelf: &mut Shelf<'_>,
+    ) -> Result<(Outcome, Changed), EngineError> {
         let received_at = Timestamp::from_micros(record.received_at);
-        let effects = self.timeline.observe(&activity, record.session_message_id(), received_at);
+        self.recall(activity, record.message_id, received_at, shelf)?;
+        let opened_before = self.opened();
+        if record.message_id_is_derived && self.rest.made_ids.contains_key(record.message_id) {
+            return Ok((Outcome::Duplicate, Changed { opened_before, opened: opened_before, ..Changed::default() }));
+        }
+        let effects = self.timeline.observe(activity, record.session_message_id(), received_at);
         let mut changed = Changed { retracted: effects.retracted, stated: effects.stated, ..Changed::default() };
         let kept = !matches!(effects.outcome, Outcome::Late | Outcome::Duplicate);
         if kept && record.message_id_is_derived {
             self.rest.made_ids.insert(record.message_id.to_owned(), record.happened_at);
         }
-        if kept && kind.weight() != Weight::Silent {
-            let (hour, day) = (happened_at.as_micros().div_euclid(HOUR), rules.zone.day_of(happened_at));
-            changed.hour = self.rest.hours.insert(hour).then_some(hour);
-            changed.day = self.rest.days.insert(day).then_some(day);
+        if kept && activity.kind.weight() != Weight::Silent {
+            let hour = record.happened_at.div_euclid(HOUR);
+            changed.hour = put_in(&mut self.rest.hours, hour).then_some(hour);
+            let day = zone.day_of(activity.happened_at);
+            changed.day = put_in(&mut self.rest.days, day).then_some(day);
         }
-        self.settle(received_at, rules);
         self.note(&mut changed, opened_before);
-        (effects.outcome, changed)
+        Ok((effects.outcome, changed))
     }
 
     /// Closes the open session when its deadline has passed.
@@ -120,8 +274,15 @@ impl<'p> Book<'p> {
         changed
     }
 
+    /// Brings back everything that lies on the shelf.
+    pub fn recall_all(&mut self, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
+        self.recall_from(0, shelf)
+    }
+
     /// Takes over the events of another id of the same person. What was settled there is only added up.
-    pub fn take_over(&mut self, mut other: Book<'p>) -> (Changed, Vec<Stated>) {
+    ///
+    /// Of both, no part may lie on the shelf: see [`Book::recall_all`].
+    pub fn take_over(&mut self, mut other: Book<'_>) -> (Changed, Vec<Stated>) {
         let opened_before = self.opened();
         let settled = self.timeline.settled_until().max(other.timeline.settled_until());
         if let Some(settled) = settled {
@@ -147,10 +308,38 @@ impl<'p> Book<'p> {
             put_in_place(&mut all, effects.retracted, effects.stated);
         }
         self.rest.made_ids.append(&mut other.rest.made_ids);
-        self.rest.hours.append(&mut other.rest.hours);
-        self.rest.days.append(&mut other.rest.days);
+        for hour in other.rest.hours {
+            put_in(&mut self.rest.hours, hour);
+        }
+        for day in other.rest.days {
+            put_in(&mut self.rest.days, day);
+        }
         self.note(&mut all, opened_before);
         (all, taken_back)
+    }
+
+    /// Lets go of what can no longer change, and puts on the shelf what probably will not.
+    pub fn tidy(&mut self, now: Timestamp, zone: &Zone, fill: Fill, shelf: &mut Shelf<'_>) {
+        let before = now.minus(self.standing.rules_at(now).allowed_lateness).minus(MARGIN);
+        let gone = self.rest.parts.partition_point(|part| part.until <= before.as_micros());
+        for part in self.rest.parts.drain(..gone) {
+            shelf.remove(part.number);
+        }
+        let is_old = |at: Timestamp| at < before;
+        let first = self.timeline.entries().next().map(|(activity, _)| activity.happened_at);
+        let settled = self.timeline.settled_until().unwrap_or(Timestamp::MIN);
+        if self.rest.parts.is_empty() && (first.is_some_and(is_old) || is_old(settled.plus(TIDY_EVERY))) {
+            self.timeline.settle(before);
+            self.rest.made_ids.retain(|_, happened_at| before.as_micros() <= *happened_at);
+        }
+        let (hour, day) = (before.as_micros().div_euclid(HOUR), zone.day_of(before));
+        self.rest.hours.drain(..self.rest.hours.partition_point(|other| *other < hour));
+        self.rest.days.drain(..self.rest.days.partition_point(|other| *other < day));
+        self.put_aside(fill, shelf);
+        // What was stated in a part may be retracted as long as the part is there.
+        let on_shelf = self.rest.parts.iter().find_map(|part| part.first_started_at).map(Timestamp::from_micros);
+        let at_hand = || self.timeline.closed().next().map(|stated| stated.closed.session.started_at);
+        self.totals.settle_before(on_shelf.or_else(at_hand));
     }
 
     /// Returns the beginning of the session that may still grow.
@@ -178,24 +367,97 @@ impl<'p> Book<'p> {
         (key as usize).checked_sub(1).and_then(|place| self.rest.texts.get(place)).cloned().unwrap_or_default()
     }
 
-    /// Returns the deadline under which the user is listed, and the one under which they should be.
-    pub fn list_anew(&mut self) -> (Option<Timestamp>, Option<Timestamp>) {
-        let now = self.timeline.deadline();
-        let before = std::mem::replace(&mut self.rest.deadline, now.map(Timestamp::as_micros));
-        (before.map(Timestamp::from_micros), now)
+    /// Returns the deadline under which the user is listed, and the one under which they are to be from now on.
+    ///
+    /// A deadline that moves later is not listed anew with every event: when the earlier one rings, the later is found.
+    /// `has_rung` says that this is so now.
+    pub fn list_anew(&mut self, has_rung: bool) -> (Option<Timestamp>, Option<Timestamp>) {
+        let listed = self.rest.listed.map(Timestamp::from_micros);
+        let now = match (listed, self.timeline.deadline()) {
+            (Some(listed), Some(deadline)) if listed <= deadline && !has_rung => Some(listed),
+            (_, deadline) => deadline,
+        };
+        self.rest.listed = now.map(Timestamp::as_micros);
+        (listed, now)
     }
 
-    /// Lets go of what can no longer change: what would come before it is late.
-    fn settle(&mut self, now: Timestamp, rules: &AppRules) {
-        let lateness = rules.standing.rules_at(now).allowed_lateness;
-        let before = now.minus(lateness).minus(MARGIN);
-        if self.timeline.settled_until() < Some(before) {
-            self.timeline.settle(before);
-            let micros = before.as_micros();
-            self.rest.made_ids.retain(|_, happened_at| micros <= *happened_at);
-            self.rest.hours.retain(|hour| micros.div_euclid(HOUR) <= *hour);
-            let day = rules.zone.day_of(before);
-            self.rest.days.retain(|other| day <= *other);
+    /// Brings back the parts that an event may concern.
+    fn recall(
+        &mut self,
+        activity: &Activity,
+        name: &str,
+        received_at: Timestamp,
+        shelf: &mut Shelf<'_>,
+    ) -> Result<(), EngineError> {
+        if self.rest.parts.is_empty() {
+            return Ok(());
+        }
+        let lateness = self.standing.rules_at(activity.happened_at).allowed_lateness;
+        if is_late(activity.happened_at, received_at, lateness) {
+            return Ok(());
+        }
+        let happened_at = activity.happened_at.as_micros();
+        let mark = mark_of(name);
+        let concerns = |part: &PartNote| happened_at < part.until || (!name.is_empty() && part.may_hold(mark));
+        let first = self.rest.parts.iter().position(concerns).unwrap_or(self.rest.parts.len());
+        self.recall_from(first, shelf)
+    }
+
+    /// Brings back a part and all later ones.
+    fn recall_from(&mut self, first: usize, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
+        for part in self.rest.parts.drain(first..).rev() {
+            let bytes = shelf.take(part.number)?;
+            let bad = |cause| EngineError::BadBook {
+                app: self.app.clone(),
+                what: format!("user {}, part {}", self.user, part.number),
+                cause,
+            };
+            let PartBytes { version, timeline, mut made_ids } =
+                postcard::from_bytes(&bytes).map_err(|error| bad(error.to_string()))?;
+            if version != VERSION {
+                return Err(bad(format!("it has version {version}, and this program knows {VERSION}")));
+            }
+            let earlier = Timeline::read(&self.app, &self.user, self.standing, timeline)
+                .map_err(|error| bad(error.to_string()))?;
+            self.timeline.join(earlier);
+            self.rest.made_ids.append(&mut made_ids);
+        }
+        Ok(())
+    }
+
+    /// Puts all but the latest events on the shelf, when there are many.
+    fn put_aside(&mut self, fill: Fill, shelf: &mut Shelf<'_>) {
+        let Fill { most, keep, part } = fill;
+        loop {
+            let count = self.timeline.entries().len();
+            if count <= most {
+                return;
+            }
+            let moments = || self.timeline.entries().map(|(activity, _)| activity.happened_at);
+            let first = moments().next();
+            // Events of one moment stay together.
+            let Some(cut) =
+                moments().take(count - keep + 1).skip((count - keep).min(part)).find(|at| Some(*at) != first)
+            else {
+                return;
+            };
+            let earlier = self.timeline.part(cut);
+            let made_ids = std::mem::take(&mut self.rest.made_ids);
+            let (made_ids, stay): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                made_ids.into_iter().partition(|(_, at)| *at < cut.as_micros());
+            self.rest.made_ids = stay;
+            let names = earlier.names().chain(made_ids.keys().map(String::as_str));
+            let note = PartNote {
+                number: self.rest.next_part,
+                until: cut.as_micros(),
+                first_started_at: earlier.closed().next().map(|stated| stated.closed.session.started_at.as_micros()),
+                marks: names.flat_map(mark_of).collect(),
+            };
+            let mut timeline = Vec::new();
+            earlier.write(&mut timeline);
+            shelf.put(note.number, written(&PartBytes { version: VERSION, timeline: &timeline, made_ids }));
+            self.rest.next_part = self.rest.next_part.wrapping_add(1);
+            self.rest.parts.push(note);
         }
     }
 
@@ -206,14 +468,21 @@ impl<'p> Book<'p> {
         for stated in &changed.stated {
             self.totals.add(stated);
         }
-        self.totals.settle(&self.timeline);
         changed.opened_before = opened_before;
         changed.opened = self.opened();
     }
 }
 
-/// Microseconds.
-pub(crate) const HOUR: i64 = 3_600_000_000;
+/// Puts a number in its place in a list; says whether it was not there.
+fn put_in(list: &mut Vec<i64>, number: i64) -> bool {
+    match list.binary_search(&number) {
+        Ok(_) => false,
+        Err(place) => {
+            list.insert(place, number);
+            true
+        }
+    }
+}
 
 /// Puts newer changes after older ones: what was stated and then retracted was never said.
 fn put_in_place(all: &mut Changed, retracted: Vec<Stated>, stated: Vec<Stated>) {

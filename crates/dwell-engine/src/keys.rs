@@ -6,18 +6,18 @@ use dwell_core::timeline::Stated;
 const BOOK: u8 = b'u';
 const SESSION: u8 = b's';
 const DEADLINE: u8 = b't';
-const ALIAS: u8 = b'i';
+const PART: u8 = b'p';
 const FEED: u8 = b'f';
 const NUMBERS: u8 = b'q';
 const SERIES: u8 = b'c';
 
 /// Appends a text so that texts lie in their own order, and none is the beginning of another.
 fn text(key: &mut Vec<u8>, text: &str) {
-    for byte in text.bytes() {
-        key.push(byte);
-        if byte == 0 {
-            key.push(0xff);
+    for (place, piece) in text.as_bytes().split(|byte| *byte == 0).enumerate() {
+        if 0 < place {
+            key.extend_from_slice(&[0, 0xff]);
         }
+        key.extend_from_slice(piece);
     }
     key.extend_from_slice(&[0, 0]);
 }
@@ -63,9 +63,17 @@ fn of_user(tag: u8, app: &str, user: &str) -> Vec<u8> {
     key
 }
 
-/// What is known of a user.
+/// What is known of a user, or who they are now.
 pub(crate) fn book(app: &str, user: &str) -> Vec<u8> {
     of_user(BOOK, app, user)
+}
+
+/// Writes the key of [`book`] in place of what was in `key`.
+pub(crate) fn write_book(key: &mut Vec<u8>, app: &str, user: &str) {
+    key.clear();
+    key.push(BOOK);
+    text(key, app);
+    text(key, user);
 }
 
 /// All users of an app, in order of their ids.
@@ -99,6 +107,13 @@ pub(crate) const fn deadlines() -> [u8; 1] {
     [DEADLINE]
 }
 
+/// Comes before every deadline at a moment or later, and after all earlier ones.
+pub(crate) fn before_deadlines(at: Timestamp) -> Vec<u8> {
+    let mut key = vec![DEADLINE];
+    key.extend_from_slice(&moment(at));
+    key
+}
+
 /// A moment at which a user's session ends by itself.
 pub(crate) fn deadline(at: Timestamp, app: &str, user: &str) -> Vec<u8> {
     let mut key = vec![DEADLINE];
@@ -114,9 +129,11 @@ pub(crate) fn read_deadline(key: &[u8]) -> Option<(Timestamp, String, String)> {
     Some((take_moment(&mut rest)?, take_text(&mut rest)?, take_text(&mut rest)?))
 }
 
-/// Who an id is now.
-pub(crate) fn alias(app: &str, id: &str) -> Vec<u8> {
-    of_user(ALIAS, app, id)
+/// A part of a user's book that is seldom needed.
+pub(crate) fn part(app: &str, user: &str, number: u32) -> Vec<u8> {
+    let mut key = of_user(PART, app, user);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
 }
 
 /// All statements of an app, in their order.

@@ -13,21 +13,24 @@
 
 mod ask;
 mod book;
+mod cache;
 mod error;
 mod keys;
 mod numbers;
 mod record;
 mod row;
 mod rules;
+mod shelf;
 mod statement;
 mod turn;
 mod worker;
 
 pub use ask::{Desk, Page, UserView};
+pub use book::Fill;
 pub use error::EngineError;
 pub use numbers::{Numbers, Series};
 pub use record::Record;
 pub use row::{OpenSession, SessionRow};
 pub use rules::{AppRules, RulesOf};
 pub use statement::{News, Statement};
-pub use worker::{Turned, Worker};
+pub use worker::{Turned, Worker, WorkerOptions};

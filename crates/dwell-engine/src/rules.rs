@@ -1,24 +1,42 @@
 //! What holds in an app.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use dwell_core::policy::{Policy, Standing};
 use dwell_core::time::Zone;
 
-/// What holds for every user of an app.
+/// The rules of an app.
 #[derive(Clone, Debug)]
 pub struct AppRules {
-    /// The rules of sessions.
-    pub standing: Standing,
+    policy: Policy,
+    /// What holds for every user, where it is the same for all of them and on all platforms.
+    for_all: Option<Standing>,
     /// In which zone days are counted.
     pub zone: Zone,
 }
 
 impl AppRules {
-    /// Works out what a policy means for users of whom nothing else is known.
+    /// Takes a policy, and the zone in which the app's days are counted.
     #[must_use]
     pub fn of(policy: &Policy, zone: Zone) -> Self {
-        AppRules { standing: policy.standing_of("", &[], &[]), zone }
+        let has_platforms = policy.versions().iter().any(|version| !version.platforms.is_empty());
+        let is_for_all = policy.is_the_same_for_all() && !has_platforms;
+        AppRules { for_all: is_for_all.then(|| policy.standing_of("", &[], &[])), policy: policy.clone(), zone }
+    }
+
+    /// Returns what holds for a user. `platforms` gives the name behind each platform key, from key 1 on.
+    ///
+    /// Nobody is in an audience yet.
+    #[must_use]
+    pub fn standing_of(&self, user: &str, platforms: &[String]) -> Cow<'_, Standing> {
+        match &self.for_all {
+            Some(standing) => Cow::Borrowed(standing),
+            None => {
+                let names: Vec<&str> = std::iter::once("").chain(platforms.iter().map(String::as_str)).collect();
+                Cow::Owned(self.policy.standing_of(user, &[], &names))
+            }
+        }
     }
 }
 

@@ -1,207 +1,344 @@
-//! One turn's memory: the books of the users in it, and everything that will be written at its end.
+//! One turn's memory: the users in it, and everything that will be written at its end.
+//!
+//! Events are handed out to their users first. Each user's book is then opened once, takes all its events in their order, and
+//! is closed again. Only a link between two ids makes these two users' events be taken before it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::Stated;
 use dwell_store::{Books, Changes, Offset};
+use foldhash::fast::RandomState;
 use serde::de::DeserializeOwned;
 
-use crate::book::{Book, Changed, HOUR};
+use crate::book::{Book, Changed, Fill, HOUR, Paper, Sealed, moved, moved_to};
+use crate::cache::Cache;
 use crate::error::EngineError;
 use crate::keys;
 use crate::numbers::{Numbers, Series};
 use crate::record::Record;
 use crate::row::SessionRow;
-use crate::rules::AppRules;
+use crate::rules::{AppRules, RulesOf};
+use crate::shelf::Shelf;
 use crate::statement::{News, Statement};
 
 const MINUTE: i64 = 60_000_000;
 const DAY: i64 = 24 * HOUR;
 
-/// An app and a user's id.
-type Who = (String, String);
+/// A deadline that has passed: when, of which app and which user.
+pub(crate) type Due = (Timestamp, String, String);
 
-/// See the module.
-pub(crate) struct Turn<'p> {
-    books: &'p dyn Books,
-    rules: &'p HashMap<String, Arc<AppRules>>,
-    /// `None` for users of whom nothing is known, or not any more.
-    users: HashMap<Who, Option<Book<'p>>>,
-    touched: BTreeSet<Who>,
-    aliases: HashMap<Who, Option<String>>,
-    new_aliases: Vec<(Who, String)>,
-    numbers: BTreeMap<String, Numbers>,
-    points: BTreeMap<Vec<u8>, i64>,
-    changes: Changes,
+/// What a turn comes to.
+pub(crate) struct Taken {
+    /// To be committed.
+    pub changes: Changes,
+    /// The earliest deadline under which somebody is listed now and was not before.
+    pub first_listed: Option<Timestamp>,
 }
 
-impl<'p> Turn<'p> {
-    /// Begins with nothing loaded.
-    pub fn new(books: &'p dyn Books, rules: &'p HashMap<String, Arc<AppRules>>) -> Self {
+/// See the module.
+pub(crate) struct Turn<'t> {
+    books: &'t dyn Books,
+    cache: &'t mut Cache,
+    rules: &'t dyn RulesOf,
+    fill: Fill,
+    events: &'t [Record<'t>],
+    /// For every event the next one of the same user.
+    next: Vec<Option<usize>>,
+    apps: Vec<App>,
+    app_places: HashMap<String, usize>,
+    slots: Vec<Slot>,
+    places: HashMap<Box<[u8]>, usize, RandomState>,
+    points: BTreeMap<(usize, Series, i64), i64>,
+    /// Parts of books that were put on the shelf in this turn.
+    fresh: HashMap<Vec<u8>, Vec<u8>>,
+    changes: Changes,
+    first_listed: Option<Timestamp>,
+    paper: Paper,
+    /// Where a key is written before it is known whether it is needed.
+    key: Vec<u8>,
+}
+
+/// An app that occurs in the turn.
+struct App {
+    name: Arc<str>,
+    rules: Arc<AppRules>,
+    numbers: Numbers,
+}
+
+/// A user who occurs in the turn.
+struct Slot {
+    app: usize,
+    user: Arc<str>,
+    state: State,
+    is_changed: bool,
+    was_cached: bool,
+    /// The first and the last of their events that were not taken yet.
+    waiting: Option<(usize, usize)>,
+    /// The deadlines under which they were found.
+    rung: Vec<Timestamp>,
+}
+
+enum State {
+    Unknown,
+    Book(Box<[u8]>),
+    Moved(Arc<str>),
+}
+
+impl<'t> Turn<'t> {
+    /// Begins a turn with these events.
+    pub fn new(
+        books: &'t dyn Books,
+        cache: &'t mut Cache,
+        rules: &'t dyn RulesOf,
+        fill: Fill,
+        events: &'t [Record<'t>],
+    ) -> Self {
         Turn {
             books,
+            cache,
             rules,
-            users: HashMap::new(),
-            touched: BTreeSet::new(),
-            aliases: HashMap::new(),
-            new_aliases: Vec::new(),
-            numbers: BTreeMap::new(),
+            fill,
+            events,
+            next: vec![None; events.len()],
+            apps: Vec::new(),
+            app_places: HashMap::new(),
+            slots: Vec::new(),
+            places: HashMap::default(),
             points: BTreeMap::new(),
+            fresh: HashMap::new(),
             changes: Changes::up_to(books.offset()),
+            first_listed: None,
+            paper: Paper::default(),
+            key: Vec::new(),
         }
     }
 
-    /// Loads the books of all users in these events and deadlines, each once.
-    pub fn load(&mut self, events: &[Record<'_>], due: &[Who]) -> Result<(), EngineError> {
-        let mut ids: Vec<Who> = Vec::new();
-        for event in events {
-            for id in [Some(event.user), event.link_from].into_iter().flatten() {
-                ids.push((event.app.to_owned(), id.to_owned()));
-            }
+    /// Takes all events, rings for those who are due at `now`, and returns all changes, to be committed with the offset up
+    /// to which the log was read.
+    pub fn take(mut self, due: &[Due], now: Timestamp, offset: Offset) -> Result<Taken, EngineError> {
+        for place in 0..self.events.len() {
+            self.hand_out(place)?;
         }
-        ids.sort_unstable();
-        ids.dedup();
-        let keys: Vec<Vec<u8>> = ids.iter().map(|(app, id)| keys::alias(app, id)).collect();
-        for (who, value) in ids.iter().zip(self.get(&keys)?) {
-            let alias = value.map(|bytes| read::<String>(&who.0, &who.1, &bytes)).transpose()?;
-            self.aliases.insert(who.clone(), alias);
+        for (at, app, user) in due {
+            let app = self.app(app)?;
+            let slot = self.slot(app, user)?;
+            self.slots[slot].rung.push(*at);
         }
-        let mut users: Vec<Who> = due.to_vec();
-        for (app, id) in &ids {
-            users.push((app.clone(), self.who_is(app, id)?));
+        for slot in 0..self.slots.len() {
+            self.step(slot, now)?;
         }
-        users.sort_unstable();
-        users.dedup();
-        let keys: Vec<Vec<u8>> = users.iter().map(|(app, user)| keys::book(app, user)).collect();
-        for (who, value) in users.into_iter().zip(self.get(&keys)?) {
-            let book = value.map(|bytes| self.read_book(&who, &bytes)).transpose()?;
-            self.users.insert(who, book);
-        }
-        let apps: Vec<String> = self.rules.keys().cloned().collect();
-        let keys: Vec<Vec<u8>> = apps.iter().map(|app| keys::numbers(app)).collect();
-        for (app, value) in apps.into_iter().zip(self.get(&keys)?) {
-            let numbers = value.map(|bytes| read(&app, "its numbers", &bytes)).transpose()?.unwrap_or_default();
-            self.numbers.insert(app, numbers);
-        }
-        Ok(())
+        self.end(offset)
     }
 
-    /// Takes an event.
-    pub fn observe(&mut self, event: &Record<'_>) -> Result<(), EngineError> {
+    /// Gives an event to its user.
+    fn hand_out(&mut self, place: usize) -> Result<(), EngineError> {
+        let event = &self.events[place];
+        let app = self.app(event.app)?;
         if let Some(from) = event.link_from {
-            self.link(event.app, from, event.user)?;
+            self.link(app, from, event.user)?;
         }
-        let Some(rules) = self.rules.get(event.app) else { return Ok(()) };
-        let who = (event.app.to_owned(), self.who_is(event.app, event.user)?);
-        let Some(kind) = event.event_kind() else { return Ok(()) };
-        let (outcome, changed) = self.book(&who, rules)?.observe(event, kind, rules);
-        self.numbers.entry(who.0.clone()).or_default().count(outcome);
-        self.say(&who, changed);
-        Ok(())
-    }
-
-    /// Rings for a user; in vain for one who became somebody else in this turn.
-    pub fn advance(&mut self, app: &str, user: &str, now: Timestamp) -> Result<(), EngineError> {
-        let who = (app.to_owned(), user.to_owned());
-        self.load_user(&who)?;
-        let Some(Some(book)) = self.users.get_mut(&who) else { return Ok(()) };
-        let changed = book.advance(now);
-        self.say(&who, changed);
-        Ok(())
-    }
-
-    /// Returns all changes, to be committed with the offset up to which the log was read.
-    pub fn end(mut self, offset: Offset) -> Result<Changes, EngineError> {
-        for who in std::mem::take(&mut self.touched) {
-            let Some(Some(book)) = self.users.get_mut(&who) else { continue };
-            let (before, now) = book.list_anew();
-            if before != now {
-                before.inspect(|at| self.changes.delete(keys::deadline(*at, &who.0, &who.1)));
-                now.inspect(|at| self.changes.put(keys::deadline(*at, &who.0, &who.1), []));
+        let slot = self.who_is(app, event.user)?;
+        let waiting = &mut self.slots[slot].waiting;
+        *waiting = match *waiting {
+            None => Some((place, place)),
+            Some((first, last)) => {
+                self.next[last] = Some(place);
+                Some((first, place))
             }
-            self.changes.put(keys::book(&who.0, &who.1), book.write());
+        };
+        Ok(())
+    }
+
+    /// Opens a user's book, takes the events that wait for it, rings when they are due at `now`, and closes it.
+    fn step(&mut self, slot: usize, now: Timestamp) -> Result<(), EngineError> {
+        let waiting = self.slots[slot].waiting.take();
+        let rung = std::mem::take(&mut self.slots[slot].rung);
+        if waiting.is_none() && rung.is_empty() {
+            return Ok(());
         }
-        for (who, to) in std::mem::take(&mut self.new_aliases) {
-            self.changes.put(keys::alias(&who.0, &who.1), written(&to));
+        let app = self.slots[slot].app;
+        let user = self.slots[slot].user.clone();
+        let rules = self.apps[app].rules.clone();
+        let app_name = self.apps[app].name.clone();
+        let state = std::mem::replace(&mut self.slots[slot].state, State::Unknown);
+        let bad = bad_book(&app_name, &user);
+        let mut sealed = match &state {
+            State::Book(bytes) => Sealed::read(bytes).map_err(&bad)?,
+            State::Unknown if waiting.is_some() => {
+                self.apps[app].numbers.users += 1;
+                Sealed::new()
+            }
+            State::Unknown | State::Moved(_) => {
+                // Nobody is there any more.
+                self.slots[slot].state = state;
+                for at in rung {
+                    self.changes.delete(keys::deadline(at, &app_name, &user));
+                }
+                return Ok(());
+            }
+        };
+        let mut activities = Vec::new();
+        let mut place = waiting.map(|(first, _)| first);
+        while let Some(this) = place {
+            let event = &self.events[this];
+            activities.extend(sealed.activity(event).map(|activity| (event, activity)));
+            place = self.next[this];
         }
-        let keys: Vec<Vec<u8>> = self.points.keys().cloned().collect();
-        for (key, value) in keys.iter().zip(self.get(&keys)?) {
-            let before = value.map(|bytes| read::<i64>("", "a series", &bytes)).transpose()?.unwrap_or(0);
-            let now = before + self.points.get(key).copied().unwrap_or(0);
-            self.changes.put(key.clone(), written(&now));
+        let standing = rules.standing_of(&user, sealed.texts());
+        let mut book = sealed.open(&app_name, &user, &standing).map_err(&bad)?;
+        for (event, activity) in &activities {
+            let (outcome, changed) = book.observe(event, activity, &rules.zone, &mut self.shelf(&app_name, &user))?;
+            self.apps[app].numbers.count(outcome);
+            self.say(app, &user, &book, changed);
         }
-        for (app, numbers) in &self.numbers {
-            self.changes.put(keys::numbers(app), written(numbers));
+        if !rung.is_empty() {
+            let changed = book.advance(now);
+            self.say(app, &user, &book, changed);
         }
-        self.changes.offset = offset;
-        Ok(self.changes)
+        if let Some(latest) = activities.iter().map(|(event, _)| event.received_at).max() {
+            let fill = self.fill;
+            let mut shelf = self.shelf(&app_name, &user);
+            book.tidy(Timestamp::from_micros(latest), &rules.zone, fill, &mut shelf);
+        }
+        self.list(&app_name, &user, &mut book, &rung);
+        self.slots[slot].state = State::Book(book.write(&mut self.paper));
+        self.slots[slot].is_changed = true;
+        Ok(())
     }
 
     /// Makes two ids one person: what was known under `from` goes on under `to`.
-    fn link(&mut self, app: &str, from: &str, to: &str) -> Result<(), EngineError> {
-        let Some(rules) = self.rules.get(app) else { return Ok(()) };
+    fn link(&mut self, app: usize, from: &str, to: &str) -> Result<(), EngineError> {
+        let from_slot = self.slot(app, from)?;
         let (from_now, to_now) = (self.who_is(app, from)?, self.who_is(app, to)?);
         // An id that was somebody else before stays theirs: two people who share a device are two people.
-        if from_now == to_now || from_now != from {
+        if from_now == to_now || from_now != from_slot {
             return Ok(());
         }
-        let who = (app.to_owned(), from.to_owned());
-        self.aliases.insert(who.clone(), Some(to_now.clone()));
-        self.new_aliases.push((who.clone(), to_now.clone()));
-        self.load_user(&who)?;
-        let Some(mut other) = self.users.insert(who.clone(), None).flatten() else { return Ok(()) };
-        self.forget(&who, other.opened());
-        let to = (app.to_owned(), to_now);
-        if let (Some(listed), _) = other.list_anew() {
-            self.changes.delete(keys::deadline(listed, &who.0, &who.1));
-        }
-        let (changed, taken_back) = self.book(&to, rules)?.take_over(other);
+        // What was said before the link is taken before it.
+        self.step(from_now, Timestamp::MIN)?;
+        self.step(to_now, Timestamp::MIN)?;
+        let to = self.slots[to_now].user.clone();
+        let before = std::mem::replace(&mut self.slots[from_now].state, State::Moved(to.clone()));
+        self.slots[from_now].is_changed = true;
+        let State::Book(other_bytes) = before else { return Ok(()) };
+        let app_name = self.apps[app].name.clone();
+        let rules = self.apps[app].rules.clone();
+        let bytes = match std::mem::replace(&mut self.slots[to_now].state, State::Unknown) {
+            State::Book(bytes) => Some(bytes),
+            State::Unknown | State::Moved(_) => {
+                self.apps[app].numbers.users += 1;
+                None
+            }
+        };
+        let bad = bad_book(&app_name, &to);
+        let mut sealed = bytes.as_deref().map_or_else(|| Ok(Sealed::new()), Sealed::read).map_err(&bad)?;
+        let bad_other = bad_book(&app_name, from);
+        let other = Sealed::read(&other_bytes).map_err(&bad_other)?;
+        sealed.add_texts(other.texts());
+        let standing = rules.standing_of(&to, sealed.texts());
+        let mut book = sealed.open(&app_name, &to, &standing).map_err(&bad)?;
+        let other_standing = rules.standing_of(from, other.texts());
+        let mut other = other.open(&app_name, from, &other_standing).map_err(&bad_other)?;
+        other.recall_all(&mut self.shelf(&app_name, from))?;
+        book.recall_all(&mut self.shelf(&app_name, &to))?;
+        self.forget(app, from, &mut other);
+        let (changed, taken_back) = book.take_over(other);
         for stated in &taken_back {
-            self.retract(&who, stated);
+            self.retract(app, from, stated);
         }
-        self.say(&to, changed);
+        self.say(app, &to, &book, changed);
+        self.list(&app_name, &to, &mut book, &[]);
+        self.slots[to_now].state = State::Book(book.write(&mut self.paper));
+        self.slots[to_now].is_changed = true;
         Ok(())
     }
 
-    /// Takes a user off the books.
-    fn forget(&mut self, who: &Who, opened: Option<Timestamp>) {
-        self.touched.remove(who);
-        self.changes.delete(keys::book(&who.0, &who.1));
-        let numbers = self.numbers.entry(who.0.clone()).or_default();
+    /// Takes a user's open session and deadline off what is counted and listed.
+    fn forget(&mut self, app: usize, user: &str, book: &mut Book<'_>) {
+        let opened = book.opened();
+        let numbers = &mut self.apps[app].numbers;
         numbers.users -= 1;
         numbers.open -= i64::from(opened.is_some());
         if let Some(opened) = opened {
-            self.add(&who.0, Series::Started, floor(opened, MINUTE), -1);
+            self.add(app, Series::Started, floor(opened, MINUTE), -1);
+        }
+        if let (Some(listed), _) = book.list_anew(true) {
+            self.changes.delete(keys::deadline(listed, &self.apps[app].name, user));
         }
     }
 
+    /// Lists a user under the deadline at which they are to be looked at.
+    fn list(&mut self, app: &str, user: &str, book: &mut Book<'_>, rung: &[Timestamp]) {
+        let (before, now) = book.list_anew(!rung.is_empty());
+        for at in rung.iter().copied().chain(before).filter(|at| Some(*at) != now) {
+            self.changes.delete(keys::deadline(at, app, user));
+        }
+        if let Some(at) = now.filter(|at| Some(*at) != before) {
+            self.changes.put(keys::deadline(at, app, user), []);
+            self.first_listed = Some(self.first_listed.map_or(at, |first| first.min(at)));
+        }
+    }
+
+    /// Returns all changes, to be committed with the offset up to which the log was read.
+    fn end(mut self, offset: Offset) -> Result<Taken, EngineError> {
+        for (key, slot) in std::mem::take(&mut self.places) {
+            let Slot { state, is_changed, was_cached, .. } = &mut self.slots[slot];
+            let bytes = match std::mem::replace(state, State::Unknown) {
+                State::Book(bytes) => bytes,
+                State::Moved(to) => moved(&to).into(),
+                State::Unknown => continue,
+            };
+            if *is_changed {
+                self.changes.put(key.clone(), bytes.clone());
+            }
+            if *is_changed || !*was_cached {
+                self.cache.put(key, bytes);
+            }
+        }
+        for (key, bytes) in std::mem::take(&mut self.fresh) {
+            self.changes.put(key, bytes);
+        }
+        let points = std::mem::take(&mut self.points);
+        let keys: Vec<Vec<u8>> = points
+            .keys()
+            .map(|(app, series, at)| keys::point(&self.apps[*app].name, series.tag(), Timestamp::from_micros(*at)))
+            .collect();
+        for ((key, count), value) in keys.iter().zip(points.values()).zip(self.load(&keys)?) {
+            let before = value.map(|bytes| read::<i64>("", "a series", &bytes)).transpose()?.unwrap_or(0);
+            self.changes.put(key.clone(), written(&(before + count)));
+        }
+        for app in &self.apps {
+            self.changes.put(keys::numbers(&app.name), written(&app.numbers));
+        }
+        self.changes.offset = offset;
+        Ok(Taken { changes: self.changes, first_listed: self.first_listed })
+    }
+
     /// Writes down what changed for a user.
-    fn say(&mut self, who: &Who, changed: Changed) {
-        let app = who.0.as_str();
+    fn say(&mut self, app: usize, user: &str, book: &Book<'_>, changed: Changed) {
         for stated in &changed.retracted {
-            self.retract(who, stated);
+            self.retract(app, user, stated);
         }
         for stated in &changed.stated {
             let session = &stated.closed.session;
             self.add(app, Series::Started, floor(session.started_at, MINUTE), 1);
             self.add(app, Series::Ended, floor(session.ended_at, MINUTE), 1);
-            let Some(Some(book)) = self.users.get(who) else { continue };
             let row = SessionRow::of(stated, |key| book.text_of(key));
-            self.changes.put(keys::session(app, &who.1, stated), written(&row));
+            self.changes.put(keys::session(&self.apps[app].name, user, stated), written(&row));
             let news = if 0 < row.amended { News::Amended(row) } else { News::Ended(row) };
-            self.tell(who, news);
+            self.tell(app, user, news);
         }
         if changed.opened_before != changed.opened {
             let open = |at: Option<Timestamp>| i64::from(at.is_some());
-            self.numbers.entry(app.to_owned()).or_default().open += open(changed.opened) - open(changed.opened_before);
+            self.apps[app].numbers.open += open(changed.opened) - open(changed.opened_before);
             if let Some(before) = changed.opened_before {
                 self.add(app, Series::Started, floor(before, MINUTE), -1);
             }
             if let Some(now) = changed.opened {
                 self.add(app, Series::Started, floor(now, MINUTE), 1);
-                self.tell(who, News::Started(now.as_micros()));
+                self.tell(app, user, News::Started(now.as_micros()));
             }
         }
         if let Some(hour) = changed.hour {
@@ -210,76 +347,87 @@ impl<'p> Turn<'p> {
         if let Some(day) = changed.day {
             self.add(app, Series::ActiveByDay, Timestamp::from_micros(day * DAY), 1);
         }
-        self.touched.insert(who.clone());
     }
 
-    fn retract(&mut self, who: &Who, stated: &Stated) {
+    fn retract(&mut self, app: usize, user: &str, stated: &Stated) {
         let session = &stated.closed.session;
-        self.add(&who.0, Series::Started, floor(session.started_at, MINUTE), -1);
-        self.add(&who.0, Series::Ended, floor(session.ended_at, MINUTE), -1);
-        self.changes.delete(keys::session(&who.0, &who.1, stated));
-        self.tell(who, News::Retracted(stated.id.to_string()));
+        self.add(app, Series::Started, floor(session.started_at, MINUTE), -1);
+        self.add(app, Series::Ended, floor(session.ended_at, MINUTE), -1);
+        self.changes.delete(keys::session(&self.apps[app].name, user, stated));
+        self.tell(app, user, News::Retracted(stated.id.to_string()));
     }
 
-    fn tell(&mut self, who: &Who, news: News) {
-        let numbers = self.numbers.entry(who.0.clone()).or_default();
-        let key = keys::statement(&who.0, numbers.next);
+    fn tell(&mut self, app: usize, user: &str, news: News) {
+        let App { name, numbers, .. } = &mut self.apps[app];
+        let key = keys::statement(name, numbers.next);
         numbers.next += 1;
-        self.changes.put(key, written(&Statement { user: who.1.clone(), news }));
+        self.changes.put(key, written(&Statement { user: user.to_owned(), news }));
     }
 
-    fn add(&mut self, app: &str, series: Series, at: Timestamp, count: i64) {
-        *self.points.entry(keys::point(app, series.tag(), at)).or_default() += count;
+    fn add(&mut self, app: usize, series: Series, at: Timestamp, count: i64) {
+        *self.points.entry((app, series, at.as_micros())).or_default() += count;
     }
 
-    /// Returns a user's book, a new one for a new user.
-    fn book(&mut self, who: &Who, rules: &'p AppRules) -> Result<&mut Book<'p>, EngineError> {
-        self.load_user(who)?;
-        let slot = self.users.entry(who.clone()).or_default();
-        if slot.is_none() {
-            self.numbers.entry(who.0.clone()).or_default().users += 1;
+    /// Returns the place of an app.
+    fn app(&mut self, name: &str) -> Result<usize, EngineError> {
+        if let Some(place) = self.app_places.get(name) {
+            return Ok(*place);
         }
-        Ok(slot.get_or_insert_with(|| Book::new(&who.0, &who.1, rules)))
+        let value = self.load(&[keys::numbers(name)])?.pop().flatten();
+        let numbers = value.map(|bytes| read(name, "its numbers", &bytes)).transpose()?.unwrap_or_default();
+        self.app_places.insert(name.to_owned(), self.apps.len());
+        self.apps.push(App { name: name.into(), rules: self.rules.rules_of(name), numbers });
+        Ok(self.apps.len() - 1)
     }
 
-    /// Loads a user who was not expected: somebody whom a link named.
-    fn load_user(&mut self, who: &Who) -> Result<(), EngineError> {
-        if !self.users.contains_key(who) {
-            let value = self.get(&[keys::book(&who.0, &who.1)])?.pop().flatten();
-            let book = value.map(|bytes| self.read_book(who, &bytes)).transpose()?;
-            self.users.insert(who.clone(), book);
+    /// Returns the place of an id, with what lies under it in the books.
+    fn slot(&mut self, app: usize, id: &str) -> Result<usize, EngineError> {
+        keys::write_book(&mut self.key, &self.apps[app].name, id);
+        if let Some(place) = self.places.get(self.key.as_slice()) {
+            return Ok(*place);
         }
-        Ok(())
+        let cached = self.cache.get(&self.key).map(Box::from);
+        let was_cached = cached.is_some();
+        let bytes = match cached {
+            Some(bytes) => Some(bytes),
+            None => self.books.load(&[&self.key])?.pop().flatten().map(Vec::into_boxed_slice),
+        };
+        let state = match bytes {
+            None => State::Unknown,
+            Some(bytes) => match moved_to(&bytes) {
+                Some(to) => State::Moved(to.into()),
+                None => State::Book(bytes),
+            },
+        };
+        let slot = Slot { app, user: id.into(), state, is_changed: false, was_cached, waiting: None, rung: Vec::new() };
+        self.slots.push(slot);
+        self.places.insert(self.key.as_slice().into(), self.slots.len() - 1);
+        Ok(self.slots.len() - 1)
     }
 
-    /// Returns who an id is now.
-    fn who_is(&mut self, app: &str, id: &str) -> Result<String, EngineError> {
-        let mut now = id.to_owned();
-        // A chain has an end: an id gets an alias once, and only while it is its own.
-        loop {
-            let who = (app.to_owned(), now.clone());
-            if !self.aliases.contains_key(&who) {
-                let value = self.get(&[keys::alias(app, &now)])?.pop().flatten();
-                let alias = value.map(|bytes| read::<String>(app, &now, &bytes)).transpose()?;
-                self.aliases.insert(who.clone(), alias);
-            }
-            match self.aliases.get(&who).cloned().flatten() {
-                Some(next) => now = next,
-                None => return Ok(now),
-            }
+    /// Returns the place of who an id is now.
+    fn who_is(&mut self, app: usize, id: &str) -> Result<usize, EngineError> {
+        let mut slot = self.slot(app, id)?;
+        // A chain has an end: an id moves once, and only while it is its own.
+        while let State::Moved(to) = &self.slots[slot].state {
+            let to = to.clone();
+            slot = self.slot(app, &to)?;
         }
+        Ok(slot)
     }
 
-    fn read_book(&self, who: &Who, bytes: &[u8]) -> Result<Book<'p>, EngineError> {
-        let bad = |cause| EngineError::BadBook { app: who.0.clone(), what: format!("user {}", who.1), cause };
-        let rules = self.rules.get(&who.0).ok_or_else(|| bad("nobody knows its rules".to_owned()))?;
-        Book::read(&who.0, &who.1, rules, bytes).map_err(bad)
+    fn shelf<'a>(&'a mut self, app: &'a str, user: &'a str) -> Shelf<'a> {
+        Shelf { books: self.books, app, user, fresh: &mut self.fresh, changes: &mut self.changes }
     }
 
-    fn get(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
+    fn load(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         Ok(self.books.load(&keys)?)
     }
+}
+
+fn bad_book<'a>(app: &'a str, user: &'a str) -> impl Fn(String) -> EngineError + 'a {
+    move |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause }
 }
 
 fn floor(at: Timestamp, unit: i64) -> Timestamp {
@@ -296,7 +444,12 @@ pub(crate) fn read<T: DeserializeOwned>(app: &str, what: &str, bytes: &[u8]) -> 
 
 /// Returns a value's bytes.
 pub(crate) fn written(value: &impl serde::Serialize) -> Vec<u8> {
-    let written = postcard::to_allocvec(value);
+    written_to(Vec::with_capacity(128), value)
+}
+
+/// Appends a value's bytes.
+pub(crate) fn written_to(bytes: Vec<u8>, value: &impl serde::Serialize) -> Vec<u8> {
+    let written = postcard::to_extend(value, bytes);
     assert!(written.is_ok(), "a value cannot be written: {:?}", written.err());
     written.unwrap_or_default()
 }

@@ -1,19 +1,17 @@
 //! The turn: read a batch of the log, load the books of the users in it, step them, and write all of it at once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use dwell_core::time::Timestamp;
 use dwell_store::{Books, Changes, Log, Offset, StoreError};
 
+use crate::book::Fill;
+use crate::cache::Cache;
 use crate::error::EngineError;
 use crate::keys;
 use crate::record::Record;
-use crate::rules::{AppRules, RulesOf};
-use crate::turn::Turn;
-
-/// How many bytes of the log one turn reads.
-const TURN_BYTES: usize = 16 << 20;
+use crate::rules::RulesOf;
+use crate::turn::{Due, Taken, Turn};
 
 /// How many deadlines one turn takes.
 const TURN_DEADLINES: usize = 2_000;
@@ -23,6 +21,28 @@ pub struct Worker {
     log: Arc<dyn Log>,
     books: Arc<dyn Books>,
     rules: Arc<dyn RulesOf>,
+    options: WorkerOptions,
+    cache: Cache,
+    /// No deadline is listed before this one. What was deleted before it need not be passed over again.
+    first_deadline: Timestamp,
+}
+
+/// How much a [`Worker`] takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WorkerOptions {
+    /// How many bytes of the log one turn reads at most, if one record is not longer. What the turn itself takes in memory
+    /// is about five times as much.
+    pub turn_bytes: usize,
+    /// How many bytes of books are kept in memory from one turn to the next.
+    pub cache_bytes: u64,
+    /// How many events are kept at hand.
+    pub fill: Fill,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        WorkerOptions { turn_bytes: 16 << 20, cache_bytes: 256 << 20, fill: Fill::default() }
+    }
 }
 
 /// What a turn did.
@@ -47,14 +67,27 @@ impl Turned {
 impl Worker {
     /// Takes the log and the books that follow it.
     #[must_use]
-    pub fn new(log: Arc<dyn Log>, books: Arc<dyn Books>, rules: Arc<dyn RulesOf>) -> Self {
-        Worker { log, books, rules }
+    pub fn new(log: Arc<dyn Log>, books: Arc<dyn Books>, rules: Arc<dyn RulesOf>, options: WorkerOptions) -> Self {
+        let cache = Cache::new(options.cache_bytes);
+        Worker { log, books, rules, options, cache, first_deadline: Timestamp::MIN }
     }
 
     /// Takes one turn at `now`: events first, then the deadlines that had passed when the last of them came in.
-    pub fn turn(&self, now: Timestamp) -> Result<Turned, EngineError> {
+    ///
+    /// After an error nothing has changed, and the turn may be tried again.
+    pub fn turn(&mut self, now: Timestamp) -> Result<Turned, EngineError> {
+        let turned = self.try_turn(now);
+        if turned.is_err() {
+            // It may hold what the books do not.
+            self.cache.clear();
+            self.first_deadline = Timestamp::MIN;
+        }
+        turned
+    }
+
+    fn try_turn(&mut self, now: Timestamp) -> Result<Turned, EngineError> {
         let from = self.books.offset();
-        let records = match self.log.read(from, TURN_BYTES) {
+        let records = match self.log.read(from, self.options.turn_bytes) {
             Err(StoreError::Quarantined { offsets }) => return self.skip(offsets.end),
             records => records?,
         };
@@ -69,17 +102,15 @@ impl Worker {
         if events.is_empty() && due.is_empty() {
             return Ok(Turned { events: 0, deadlines: 0, lost: 0 });
         }
-        let rules = self.rules_of(events.iter().map(|event| event.app).chain(due.iter().map(|(app, _)| app.as_str())));
-        let mut turn = Turn::new(self.books.as_ref(), &rules);
-        turn.load(&events, &due)?;
-        for event in &events {
-            turn.observe(event)?;
-        }
-        for (app, user) in &due {
-            turn.advance(app, user, now)?;
-        }
         let next = if events.is_empty() { from } else { records.next() };
-        self.books.commit(turn.end(next)?)?;
+        let turn = Turn::new(self.books.as_ref(), &mut self.cache, self.rules.as_ref(), self.options.fill, &events);
+        let Taken { changes, first_listed } = turn.take(&due, now, next)?;
+        self.books.commit(changes)?;
+        if due.len() < TURN_DEADLINES {
+            // All up to now have rung.
+            self.first_deadline = now;
+        }
+        self.first_deadline = self.first_deadline.min(first_listed.unwrap_or(Timestamp::MAX));
         Ok(Turned { events: events.len() as u64, deadlines: due.len() as u64, lost: 0 })
     }
 
@@ -94,31 +125,16 @@ impl Worker {
         Ok(self.books.sync()?)
     }
 
-    /// Returns when the next deadline passes.
-    pub fn next_deadline(&self) -> Result<Option<Timestamp>, EngineError> {
-        let first = self.books.scan(&keys::deadlines(), None, 1)?;
-        Ok(first.first().and_then(|(key, _)| keys::read_deadline(key)).map(|(at, _, _)| at))
-    }
-
-    fn due(&self, now: Timestamp) -> Result<Vec<(String, String)>, EngineError> {
-        let listed = self.books.scan(&keys::deadlines(), None, TURN_DEADLINES)?;
+    fn due(&self, now: Timestamp) -> Result<Vec<Due>, EngineError> {
+        let after = keys::before_deadlines(self.first_deadline);
+        let listed = self.books.scan(&keys::deadlines(), Some(&after), TURN_DEADLINES)?;
         let read = listed.iter().filter_map(|(key, _)| keys::read_deadline(key));
-        Ok(read.take_while(|(at, _, _)| *at <= now).map(|(_, app, user)| (app, user)).collect())
+        Ok(read.take_while(|(at, _, _)| *at <= now).collect())
     }
 
     fn skip(&self, end: Offset) -> Result<Turned, EngineError> {
         let lost = end.since(self.books.offset());
         self.books.commit(Changes::up_to(end))?;
         Ok(Turned { events: 0, deadlines: 0, lost })
-    }
-
-    fn rules_of<'a>(&self, apps: impl Iterator<Item = &'a str>) -> HashMap<String, Arc<AppRules>> {
-        let mut rules = HashMap::new();
-        for app in apps {
-            if !rules.contains_key(app) {
-                rules.insert(app.to_owned(), self.rules.rules_of(app));
-            }
-        }
-        rules
     }
 }

@@ -1,5 +1,6 @@
 //! Events in any order, repeated, in turns of any size, with bells in between: the books say what one reading says.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use dwell_core::event::{Activity, EventKind};
 use dwell_core::policy::{Policy, Version};
 use dwell_core::session::{ClosedSession, Sessionizer};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
-use dwell_engine::{AppRules, Desk, News, Record, RulesOf, Series, SessionRow, Worker};
+use dwell_engine::{AppRules, Desk, Fill, News, Record, RulesOf, Series, SessionRow, Worker, WorkerOptions};
 use dwell_store::{Batch, Books, Log, MemoryBooks, MemoryLog};
 use proptest::prelude::*;
 
@@ -33,18 +34,32 @@ fn user(number: usize) -> String {
     format!("user{number}")
 }
 
+/// So little is kept at hand that parts are put aside and brought back all the time.
+fn worker(log: Arc<MemoryLog>, books: Arc<dyn Books>) -> Worker {
+    worker_under(log, books, rules())
+}
+
+fn worker_under(log: Arc<MemoryLog>, books: Arc<dyn Books>, rules: Arc<AppRules>) -> Worker {
+    let options = WorkerOptions { fill: Fill { most: 3, keep: 1, part: 2 }, ..WorkerOptions::default() };
+    Worker::new(log, books, Arc::new(rules), options)
+}
+
 struct House {
     log: Arc<MemoryLog>,
     books: Arc<dyn Books>,
+    worker: RefCell<Worker>,
 }
 
 impl House {
     fn new() -> Self {
-        House { log: Arc::new(MemoryLog::default()), books: Arc::new(MemoryBooks::default()) }
+        let (log, books) = (Arc::new(MemoryLog::default()), Arc::new(MemoryBooks::default()));
+        let worker = RefCell::new(worker(log.clone(), books.clone()));
+        House { log, books, worker }
     }
 
-    fn worker(&self) -> Worker {
-        Worker::new(self.log.clone(), self.books.clone(), Arc::new(rules()))
+    /// Begins anew with what the log and the books hold.
+    fn restart(&self) {
+        *self.worker.borrow_mut() = worker(self.log.clone(), self.books.clone());
     }
 
     fn desk(&self) -> Desk {
@@ -81,7 +96,7 @@ impl House {
     }
 
     fn work(&self, now: i64) {
-        let worker = self.worker();
+        let mut worker = self.worker.borrow_mut();
         while !worker.turn(Timestamp::from_micros(BEGIN + now * MINUTE)).unwrap().is_idle() {}
     }
 
@@ -99,7 +114,8 @@ fn model(said: &[Said], users: usize, now: i64) -> BTreeMap<String, (Vec<ClosedS
             let mut events: Vec<&Said> = said.iter().filter(|said| said.user == number).collect();
             events.sort_by_key(|said| (said.minute, format!("m{}", said.number)));
             events.dedup_by_key(|said| said.number);
-            let mut sessionizer = Sessionizer::new(&rules.standing);
+            let standing = rules.standing_of(&user(number), &[]);
+            let mut sessionizer = Sessionizer::new(&standing);
             let mut closed = Vec::new();
             for said in events {
                 let at = Timestamp::from_micros(BEGIN + said.minute * MINUTE);
@@ -135,7 +151,7 @@ proptest! {
     fn the_books_say_what_one_reading_says(
         said in said(),
         order in any::<prop::sample::Index>(),
-        repeats in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+        repeats in prop::collection::vec((any::<prop::sample::Index>(), 0i64..60), 0..10),
         pieces in 1usize..8,
         bells in prop::collection::vec(0i64..140, 0..4),
         now in 140i64..200,
@@ -144,12 +160,20 @@ proptest! {
         let mut sent = said.clone();
         if !said.is_empty() {
             sent.rotate_left(order.index(said.len()));
-            sent.extend(repeats.iter().map(|index| said[index.index(said.len())].clone()));
+            // A copy may claim to be younger: what it says is known all the same.
+            sent.extend(repeats.iter().map(|(index, later)| {
+                let copy = said[index.index(said.len())].clone();
+                Said { minute: copy.minute + later, ..copy }
+            }));
         }
         let mut bells = bells.into_iter();
         for piece in sent.chunks(sent.len().div_ceil(pieces).max(1)) {
             house.say(piece, None);
-            house.work(bells.next().unwrap_or(0));
+            let bell = bells.next().unwrap_or(0);
+            house.work(bell);
+            if bell % 3 == 1 {
+                house.restart();
+            }
         }
         house.work(now);
         let desk = house.desk();
@@ -173,6 +197,10 @@ proptest! {
                 prop_assert_eq!(view.totals.sessions(), rows.len() as u64);
                 let length: i64 = rows.iter().map(|row| row.ended_at - row.started_at).sum();
                 prop_assert_eq!(view.totals.length(), Span::from_micros(length));
+                let at = |micros: Option<i64>| micros.map(Timestamp::from_micros);
+                prop_assert_eq!(view.totals.first_started_at(), at(rows.iter().map(|row| row.started_at).min()));
+                prop_assert_eq!(view.totals.latest_started_at(), at(rows.iter().map(|row| row.started_at).max()));
+                prop_assert_eq!(view.totals.latest_ended_at(), at(rows.iter().map(|row| row.ended_at).max()));
             }
         }
         // Nothing vanishes uncounted.
@@ -238,11 +266,9 @@ fn a_session_ends_at_its_deadline_without_another_event() {
     house.say(&[Said { user: 0, kind: EventKind::Action, minute: 0, number: 0 }], None);
     house.work(9);
     assert_eq!(house.sessions("user0").len(), 0);
-    assert_eq!(house.worker().next_deadline().unwrap(), Some(Timestamp::from_micros(BEGIN + 10 * MINUTE)));
     house.work(10);
     let rows = house.sessions("user0");
     assert_eq!((rows.len(), rows[0].end_reason.as_str()), (1, "timed_out"));
-    assert_eq!(house.worker().next_deadline().unwrap(), None);
 }
 
 #[test]
@@ -252,7 +278,7 @@ fn a_deadline_rings_while_events_of_others_come_in() {
     house.work(9);
     // This one came in long after the other's deadline, and one turn reads it.
     house.say(&[Said { user: 1, kind: EventKind::Action, minute: 999, number: 1 }], None);
-    let turned = house.worker().turn(Timestamp::from_micros(BEGIN + 1_000 * MINUTE)).unwrap();
+    let turned = house.worker.borrow_mut().turn(Timestamp::from_micros(BEGIN + 1_000 * MINUTE)).unwrap();
     assert_eq!((turned.events, turned.deadlines), (1, 1));
     assert_eq!(house.sessions("user0").len(), 1);
 }
@@ -260,5 +286,30 @@ fn a_deadline_rings_while_events_of_others_come_in() {
 #[test]
 fn rules_are_those_of_the_app() {
     let rules: Arc<dyn RulesOf> = Arc::new(rules());
-    assert_eq!(rules.rules_of("any").standing.timeout_at(Timestamp::MIN, 0).timeout.as_secs(), 600);
+    assert_eq!(rules.rules_of("any").standing_of("ada", &[]).timeout_at(Timestamp::MIN, 0).timeout.as_secs(), 600);
+}
+
+#[test]
+fn users_and_platforms_have_timeouts_of_their_own() {
+    let timeout = |minutes: u64| Timeout::from_secs(minutes * 60).unwrap();
+    let version = Version {
+        timeout: Some(timeout(10)),
+        platforms: BTreeMap::from([("ios".to_owned(), timeout(20))]),
+        users: BTreeMap::from([("user1".to_owned(), timeout(40))]),
+        ..Version::default()
+    };
+    let rules = Arc::new(AppRules::of(&Policy::always(version), Zone::default()));
+    let house = House::new();
+    *house.worker.borrow_mut() = worker_under(house.log.clone(), house.books.clone(), rules);
+    let action = |user, minute, number| Said { user, kind: EventKind::Action, minute, number };
+    // All are on ios. Each is silent for as long as their timeout less a minute, then for as long as it is.
+    house.say(&[action(0, 0, 0), action(1, 0, 1), action(0, 19, 2), action(1, 39, 3)], None);
+    house.work(38);
+    house.say(&[action(0, 39, 4), action(1, 79, 5)], None);
+    house.work(80);
+    for (user, timeout, source) in [("user0", 20 * 60, "platform"), ("user1", 40 * 60, "user")] {
+        let told: Vec<_> =
+            house.sessions(user).iter().map(|row| (row.activities, row.timeout, row.timeout_source.clone())).collect();
+        assert_eq!(told[0], (2, timeout, source.to_owned()), "{user}");
+    }
 }

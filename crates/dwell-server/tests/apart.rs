@@ -10,7 +10,7 @@ use dwell_core::policy::Policy;
 use dwell_core::time::{Span, Timestamp, Zone};
 use dwell_courier::endpoint::Target;
 use dwell_courier::{Answer, Board, Courier, Endpoints, Kind, Letter, NewEndpoint, Options, Post};
-use dwell_engine::{AppRules, Desk, Record, Worker};
+use dwell_engine::{AppRules, Desk, Record, Worker, WorkerOptions};
 use dwell_keys::access::{Scope, Scopes};
 use dwell_keys::app::AppId;
 use dwell_keys::registry::{NewApp, Purpose, Registry};
@@ -102,7 +102,8 @@ impl Street {
         let mut batch = Batch::new();
         batch.push(&bytes);
         log.append(batch).wait().unwrap();
-        let worker = Worker::new(log.clone(), books.clone(), Arc::new(rules.clone()));
+        let options = WorkerOptions::default();
+        let mut worker = Worker::new(log.clone(), books.clone(), Arc::new(rules.clone()), options);
         while !worker.turn(NOW).unwrap().is_idle() {}
         let desk = Desk::new(books, Arc::new(rules));
         let (webhook, board) = webhook(folder.path(), ours.id.clone(), desk.clone());

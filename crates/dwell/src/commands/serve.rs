@@ -15,7 +15,7 @@ use dwell_core::policy::{Policy, Version};
 use dwell_core::time::Span;
 use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
-use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker};
+use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker, WorkerOptions};
 use dwell_keys::registry::Registry;
 use dwell_server::House;
 use dwell_server::door::{self, Door};
@@ -65,7 +65,9 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         None => Policy::default(),
     };
     let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(&config))?);
-    let books_options = BooksOptions { cache_bytes: config.books.cache_bytes, buffer_bytes: config.books.buffer_bytes };
+    // One half keeps users as the engine needs them, the other what lies around them on disk.
+    let cache_bytes = config.books.cache_bytes / 2;
+    let books_options = BooksOptions { cache_bytes, buffer_bytes: config.books.buffer_bytes };
     let books: Arc<dyn Books> = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
     if let Some(admin) = registry.first_start(clock::now())? {
         println!("the admin key, shown this once: {}", admin.text.reveal());
@@ -92,11 +94,11 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let stopping = house.stopping.clone();
 
     let stop = Arc::new(AtomicBool::new(false));
-    let worker = Worker::new(log.clone(), books, rules);
+    let mut worker = Worker::new(log.clone(), books, rules, WorkerOptions { cache_bytes, ..WorkerOptions::default() });
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
         let (stop, log) = (stop.clone(), log.clone());
         move || {
-            let work = AssertUnwindSafe(|| turn_the_crank(&worker, log.as_ref(), &stop, steady));
+            let work = AssertUnwindSafe(|| turn_the_crank(&mut worker, log.as_ref(), &stop, steady));
             let why = match catch_unwind(work) {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
@@ -134,15 +136,10 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     }
 }
 
-/// Names what of a policy is for some users only, or is said of names of events, and so is not obeyed here yet.
+/// Names what of a policy is for audiences, or is said of names of events, and so is not obeyed here yet.
 fn not_obeyed(policy: &Policy, events: &[(String, String)]) -> Vec<&'static str> {
     let any = |has: fn(&Version) -> bool| policy.versions().iter().any(has);
-    let parts = [
-        (any(|version| !version.platforms.is_empty()), "platforms"),
-        (any(|version| !version.audiences.is_empty()), "audiences"),
-        (any(|version| !version.users.is_empty()), "users"),
-        (!events.is_empty(), "events"),
-    ];
+    let parts = [(any(|version| !version.audiences.is_empty()), "audiences"), (!events.is_empty(), "events")];
     parts.into_iter().filter(|(there, _)| *there).map(|(_, part)| part).collect()
 }
 
@@ -195,7 +192,12 @@ async fn comes(kind: tokio::signal::unix::SignalKind) {
 }
 
 /// Takes turn after turn until it is told to stop.
-fn turn_the_crank(worker: &Worker, log: &dyn Log, stop: &AtomicBool, clock: SteadyClock) -> Result<(), EngineError> {
+fn turn_the_crank(
+    worker: &mut Worker,
+    log: &dyn Log,
+    stop: &AtomicBool,
+    clock: SteadyClock,
+) -> Result<(), EngineError> {
     let mut synced = clock.now();
     while !stop.load(Ordering::Relaxed) {
         let now = clock.now();
