@@ -217,14 +217,17 @@ async fn a_receiver_that_says_nothing_or_half_of_it_is_left_in_time() {
 
 #[tokio::test]
 async fn of_a_body_without_end_a_little_is_read_and_the_status_counts() {
-    let endless = || {
-        let mut bytes = b"HTTP/1.1 500 Oops\r\n\r\n".to_vec();
-        bytes.resize(50_000_000, b'x');
-        bytes
-    };
-    let receiver = Receiver::on("127.0.0.1", endless).await;
     let postman = postman("127.0.0.1", &Names::of(&[]));
-    let answer = postman.post(letter(&format!("http://127.0.0.1:{}/", receiver.port))).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 500 Oops\r\n\r\n").await.unwrap();
+        while stream.write_all(&[b'x'; 10_000]).await.is_ok() {}
+    });
+    // It is left at once, and not when patience ends.
+    let asked = tokio::time::timeout(BODY_PATIENCE / 2, postman.post(letter(&format!("http://127.0.0.1:{port}/"))));
+    let answer = asked.await.unwrap();
     assert_eq!((answer.kind, answer.body.len()), (Kind::Failed, LONGEST_BODY));
     // One that begins a body and never ends it.
     let receiver = Receiver::on("127.0.0.1", plainly("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nx")).await;
