@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The floor of each crate: a door leads to a lower floor only.
-const FLOORS: [(&str, u32); 10] = [
+const FLOORS: [(&str, u32); 11] = [
     ("dwell", 4),
     ("dwell-server", 3),
     ("dwell-engine", 2),
+    ("dwell-courier", 2),
     ("dwell-lake", 2),
     ("dwell-dialect", 1),
     ("dwell-keys", 1),

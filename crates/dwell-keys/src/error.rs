@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::key::{KeyState, Label};
+use crate::whole_file::FileError;
 
 /// Why apps and keys could not be read or changed.
 ///
@@ -10,15 +11,11 @@ use crate::key::{KeyState, Label};
 /// nobody knows whether it will be after a power cut.
 #[derive(thiserror::Error, Debug)]
 pub enum RegistryError {
-    /// The machine refused.
-    #[error("cannot {doing} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
+    /// The file could not be read or replaced.
+    #[error("{error}{}", hint(error))]
+    File {
+        /// Why.
+        error: FileError,
     },
     /// The file is not what we write.
     #[error(
@@ -33,26 +30,10 @@ pub enum RegistryError {
         /// What stands there.
         problem: String,
     },
-    /// The file is larger than any registry that we would write.
-    #[error("{} would have {bytes} bytes, and at most {most} are read: delete keys that were revoked long ago", path.display())]
-    TooLarge {
-        /// Which file.
-        path: PathBuf,
-        /// How large it is.
-        bytes: u64,
-        /// How large it may be.
-        most: u64,
-    },
     /// The file was there, and is not any more.
     #[error("{} is gone; put it back: until then the apps and keys that were read before hold", path.display())]
     Gone {
         /// Which file.
-        path: PathBuf,
-    },
-    /// Somebody else is changing the file, and does not finish.
-    #[error("{} is held by another command; try again when it is done", path.display())]
-    Busy {
-        /// The file by which commands wait for each other.
         path: PathBuf,
     },
     /// An app of that name is there.
@@ -109,4 +90,18 @@ pub enum RegistryError {
     /// The machine has no randomness.
     #[error("the machine gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),
+}
+
+impl From<FileError> for RegistryError {
+    fn from(error: FileError) -> Self {
+        RegistryError::File { error }
+    }
+}
+
+/// Says how to mend what can be mended here.
+fn hint(error: &FileError) -> &'static str {
+    match error {
+        FileError::TooLarge { .. } => ": delete keys that were revoked long ago",
+        FileError::Io { .. } | FileError::Busy { .. } => "",
+    }
 }

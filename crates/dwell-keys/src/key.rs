@@ -23,15 +23,16 @@ const WRITE_DRAWN: usize = 26;
 /// How many characters of a secret are drawn: 260 bits, of which 220 are never seen again.
 const SECRET_DRAWN: usize = 52;
 
-/// Draws characters from the machine's own source of randomness.
-pub(crate) fn draw<const N: usize>() -> Result<String, getrandom::Error> {
+/// Draws characters from the machine's own source of randomness, five bits each.
+pub fn draw<const N: usize>() -> Result<String, getrandom::Error> {
     let mut bytes = [0_u8; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }
 
 /// Says whether a text could have been drawn.
-pub(crate) fn is_drawn(text: &str) -> bool {
+#[must_use]
+pub fn is_drawn(text: &str) -> bool {
     text.bytes().all(|byte| ALPHABET.contains(&byte))
 }
 

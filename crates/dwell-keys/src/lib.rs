@@ -13,5 +13,6 @@ pub mod app;
 pub mod error;
 mod file;
 pub mod key;
-mod moment;
+pub mod moment;
 pub mod registry;
+pub mod whole_file;

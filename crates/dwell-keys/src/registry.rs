@@ -10,8 +10,9 @@ use dwell_core::time::Timestamp;
 use crate::access::{Access, Role, Scopes};
 use crate::app::{App, AppId, AppName, AppZone, MOST_WORDS};
 use crate::error::RegistryError;
-use crate::file::{self, Contents, Seen};
+use crate::file::{self, Contents};
 use crate::key::{Key, KeyState, Label, NewKey, shown};
+use crate::whole_file::{self, FileError, Seen};
 
 /// All apps and keys of a data folder, as they were when the file was last read.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Registry {
 
     /// Makes a data folder that is not there yet, so that it survives a power cut, and reads its apps and keys.
     pub fn make(folder: &Path) -> Result<Self, RegistryError> {
-        file::make_folder(folder)?;
+        whole_file::make_folder(folder)?;
         Registry::open(folder)
     }
 
@@ -111,7 +112,7 @@ impl Registry {
                 Err(RegistryError::Gone { path: file::path(&self.folder) })
             }
             Err(error) => {
-                if !matches!(error, RegistryError::Io { .. }) {
+                if !matches!(error, RegistryError::File { error: FileError::Io { .. } }) {
                     self.seen = there;
                 }
                 Err(error)

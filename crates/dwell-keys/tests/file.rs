@@ -7,6 +7,7 @@ use dwell_core::event::EventKind;
 use dwell_core::time::Timestamp;
 use dwell_keys::error::RegistryError;
 use dwell_keys::registry::{NewApp, Purpose, Registry};
+use dwell_keys::whole_file::FileError;
 
 const NOW: Timestamp = Timestamp::from_micros(1_767_600_000_000_000);
 
@@ -230,7 +231,7 @@ fn what_the_machine_refused_is_tried_again() {
     std::fs::rename(&path, &aside).unwrap();
     std::fs::create_dir(&path).unwrap();
     for _ in 0..2 {
-        assert!(matches!(server.refresh().unwrap_err(), RegistryError::Io { .. }));
+        assert!(matches!(server.refresh().unwrap_err(), RegistryError::File { error: FileError::Io { .. } }));
     }
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&aside, &path).unwrap();

@@ -25,7 +25,7 @@ const USUAL_PAGE: usize = 100;
 /// How many places of a series are given at most.
 const LONGEST_SERIES: usize = 100_000;
 
-type Answer = Result<Json<Value>, Problem>;
+pub(crate) type Answer = Result<Json<Value>, Problem>;
 
 /// Says that the process lives.
 pub(crate) async fn health() -> &'static str {

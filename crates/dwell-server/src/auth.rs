@@ -46,6 +46,12 @@ pub(crate) fn writer_of(house: &House, key: &str) -> Result<Arc<App>, Problem> {
 
 /// Returns the id of the app that a reader may read: that of the key, or the one that the admin names.
 pub(crate) fn reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<String, Problem> {
+    holder_of(house, headers, uri, Scope::Read)
+}
+
+/// Returns the id of the app in which the holder of the key may do something: that of the key, or the one that the admin
+/// names.
+pub(crate) fn holder_of(house: &House, headers: &HeaderMap, uri: &Uri, what: Scope) -> Result<String, Problem> {
     let key = presented_key(headers, uri).ok_or_else(Problem::no_key)?;
     let access = who(house, &key)?;
     let app = match &access.app {
@@ -56,7 +62,7 @@ pub(crate) fn reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result
             registry.app(&asked).map_err(|_unknown| Problem::not_found("app"))?.clone()
         }
     };
-    if access.may(Scope::Read, &app.id) { Ok(app.id.to_string()) } else { Err(Problem::may_not_read()) }
+    if access.may(what, &app.id) { Ok(app.id.to_string()) } else { Err(Problem::may_not(what)) }
 }
 
 pub(crate) fn who(house: &House, key: &str) -> Result<Access, Problem> {

@@ -16,6 +16,7 @@ mod metrics;
 mod problem;
 mod settings;
 mod stream;
+mod webhooks;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
@@ -27,12 +28,14 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use dwell_core::time::Timestamp;
+use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
 use dwell_engine::Desk;
 use dwell_keys::registry::Registry;
 use dwell_store::Log;
 
 use crate::metrics::Counts;
+pub use crate::webhooks::{SessionFeed, WORDS};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -57,6 +60,8 @@ pub struct House {
     pub stopped: Arc<std::sync::OnceLock<String>>,
     /// Whether somebody told the server to stop: streams end, which would go on for ever.
     pub stopping: Arc<AtomicBool>,
+    /// How webhooks stand.
+    pub webhooks: Arc<Board>,
     counts: Counts,
 }
 
@@ -74,13 +79,14 @@ impl House {
             scheme: "http",
             stopped: Arc::default(),
             stopping: Arc::default(),
+            webhooks: Arc::default(),
             counts: Counts::default(),
         }
     }
 }
 
 /// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 16] {
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 18] {
     [
         ("/healthz", get(api::health)),
         ("/readyz", get(api::ready)),
@@ -95,6 +101,8 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 16] {
         ("/v1/users/{user}/sessions", get(api::sessions)),
         ("/v1/sessions", get(api::feed)),
         ("/v1/sessions/stream", get(stream::stream)),
+        ("/v1/webhooks", get(webhooks::webhooks)),
+        ("/v1/webhooks/{id}/dead", get(webhooks::dead)),
         ("/v1/projects/{key}/settings", get(settings::segment)),
         ("/sourceConfig", get(settings::rudderstack)),
         ("/sourceConfig/", get(settings::rudderstack)),

@@ -135,9 +135,34 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         ),
     ]
     .iter()
+    .chain(&of_webhooks(&house))
     .try_for_each(|(name, help, kind, values)| series(name, help, kind, values));
     written.map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out))
+}
+
+/// A name, what it is, its kind, and its values by their labels.
+type Series = (&'static str, &'static str, &'static str, Vec<(String, i64)>);
+
+/// What is counted of webhooks: by what became of them, and not by endpoint.
+fn of_webhooks(house: &House) -> [Series; 5] {
+    let board = &house.webhooks;
+    let (kept, forgotten) = board.dead();
+    let attempts = board.letters().map(|(kind, count)| (labels(&[("result", kind.word())]), count as i64));
+    let states = board.states().map(|(state, count)| (labels(&[("state", state)]), count as i64));
+    let alone = |value: i64| vec![(String::new(), value)];
+    [
+        ("dwell_webhook_attempts_total", "Attempts to deliver a webhook, by result.", "counter", attempts.to_vec()),
+        ("dwell_webhook_given_up_total", "Webhooks that became dead letters.", "counter", alone(board.died() as i64)),
+        ("dwell_webhook_dead_letters", "Dead letters that are kept.", "gauge", alone(kept as i64)),
+        (
+            "dwell_webhook_forgotten_total",
+            "Dead letters that were forgotten for lack of room.",
+            "counter",
+            alone(forgotten as i64),
+        ),
+        ("dwell_webhook_endpoints", "Endpoints of webhooks, by state.", "gauge", states.to_vec()),
+    ]
 }
 
 fn labels(pairs: &[(&str, &str)]) -> String {

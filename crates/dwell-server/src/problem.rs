@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dwell_engine::EngineError;
+use dwell_keys::access::Scope;
 use dwell_store::StoreError;
 use serde::Serialize;
 
@@ -40,8 +41,13 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "unknown_key", "this key is unknown, revoked or expired")
     }
 
-    pub fn may_not_read() -> Self {
-        Problem::new(StatusCode::FORBIDDEN, "may_not_read", "a write key only sends events; reading needs a secret key")
+    pub fn may_not(what: Scope) -> Self {
+        let forbidden = |detail: &str| Problem::new(StatusCode::FORBIDDEN, "may_not_read", detail);
+        match what {
+            Scope::Read => forbidden("a write key only sends events; reading needs a secret key"),
+            Scope::WritePolicy => forbidden("this needs a secret key with the scope write_policy"),
+            Scope::AdminApp => forbidden("this needs a secret key with the scope admin_app"),
+        }
     }
 
     pub fn may_not_write() -> Self {

@@ -1,5 +1,6 @@
 //! Apps are apart: every route that reads, with every sort of key.
 
+use std::path::Path;
 use std::sync::{Arc, RwLock};
 
 use axum::body::Body;
@@ -7,10 +8,13 @@ use axum::http::{Request, StatusCode};
 use dwell_core::event::EventKind;
 use dwell_core::policy::Policy;
 use dwell_core::time::{Span, Timestamp, Zone};
+use dwell_courier::endpoint::Target;
+use dwell_courier::{Answer, Board, Courier, Endpoints, Kind, Letter, NewEndpoint, Options, Post};
 use dwell_engine::{AppRules, Desk, Record, Worker, WorkerOptions};
 use dwell_keys::access::{Scope, Scopes};
+use dwell_keys::app::AppId;
 use dwell_keys::registry::{NewApp, Purpose, Registry};
-use dwell_server::{House, router};
+use dwell_server::{House, SessionFeed, router};
 use dwell_store::{Batch, Books, Log, MemoryBooks, MemoryLog};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -27,11 +31,20 @@ const READ: [&str; 6] = [
     "/v1/series?metric=sessions_started",
 ];
 
+/// Every route that shows how an app is run, with what of it is nobody else's.
+const MANAGE: [&str; 2] = ["/v1/webhooks", "/v1/webhooks/{id}/dead"];
+
 struct Street {
     house: Arc<House>,
     /// What it is, the key, and how a reader of the other app's user is to be answered.
     keys: Vec<(&'static str, String)>,
     ours: String,
+    /// A key that may do everything in the app, one that may in another, and the admin key.
+    ours_all: String,
+    theirs_all: String,
+    admin: String,
+    webhook: String,
+    app: String,
     _folder: tempfile::TempDir,
 }
 
@@ -46,6 +59,10 @@ impl Street {
         let ours_read = add("ours", None);
         let theirs_read = add("theirs", None);
         let revoked = add("ours", None);
+        let all: Scopes = [Scope::AdminApp].into_iter().collect();
+        let mut secret = |app| registry.add_key(Purpose::Secret(app, all), None, NOW).unwrap().text.reveal().to_owned();
+        let (ours_all, theirs_all) = (secret("ours"), secret("theirs"));
+        let admin = registry.add_key(Purpose::Admin, None, NOW).unwrap().text.reveal().to_owned();
         let earlier = NOW.minus(Span::from_secs(10));
         let expired = registry.add_key(Purpose::Secret("ours", read), Some(NOW.minus(Span::from_secs(1))), earlier);
         let expired = expired.unwrap();
@@ -89,8 +106,20 @@ impl Street {
         let mut worker = Worker::new(log.clone(), books.clone(), Arc::new(rules.clone()), options);
         while !worker.turn(NOW).unwrap().is_idle() {}
         let desk = Desk::new(books, Arc::new(rules));
-        let house = House::new(log, desk, Arc::new(RwLock::new(registry)), Arc::new(|| NOW));
-        Street { house: Arc::new(house), keys, ours: ours_read.text.reveal().to_owned(), _folder: folder }
+        let (webhook, board) = webhook(folder.path(), ours.id.clone(), desk.clone());
+        let mut house = House::new(log, desk, Arc::new(RwLock::new(registry)), Arc::new(|| NOW));
+        house.webhooks = board;
+        Street {
+            house: Arc::new(house),
+            keys,
+            ours: ours_read.text.reveal().to_owned(),
+            ours_all,
+            theirs_all,
+            admin,
+            webhook,
+            app: ours.id.to_string(),
+            _folder: folder,
+        }
     }
 
     async fn ask(&self, path: &str, key: Option<&str>) -> (StatusCode, String) {
@@ -102,6 +131,67 @@ impl Street {
         let (parts, body) = response.into_parts();
         (parts.status, String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned())
     }
+}
+
+/// Nobody can be reached.
+struct Nobody;
+
+impl Post for Nobody {
+    fn post(&self, _: Letter) -> std::pin::Pin<Box<dyn Future<Output = Answer> + Send>> {
+        Box::pin(async { Answer::none(Kind::Refused, "secret-receiver does not want it") })
+    }
+}
+
+/// An endpoint of an app, for which something is a dead letter.
+fn webhook(folder: &Path, app: AppId, desk: Desk) -> (String, Arc<Board>) {
+    let url = Target::parse("https://secret-receiver.example/").unwrap();
+    let new = NewEndpoint { app, url, events: Vec::new(), from: Some(0) };
+    let id = Endpoints::open(folder).unwrap().add(new, NOW).unwrap().id;
+    let board = Arc::<Board>::default();
+    let options = Options { at_once: 1, dead_letters: 10 };
+    let feed = Arc::new(SessionFeed::new(desk));
+    let mut courier = Courier::new(folder, feed, Arc::new(Nobody), board.clone(), options).unwrap();
+    std::thread::scope(|scope| {
+        // These tests are asynchronous themselves, and a runtime cannot wait within another.
+        scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            runtime.block_on(async {
+                for hour in 0..10 {
+                    let now = NOW.plus(Span::from_hours(hour));
+                    courier.turn(now);
+                    courier.wait(std::time::Duration::from_millis(50), || now).await;
+                }
+            });
+        });
+    });
+    (id.to_string(), board)
+}
+
+#[tokio::test]
+async fn how_an_app_is_run_is_seen_by_those_who_run_it() {
+    let street = Street::build();
+    for path in MANAGE {
+        let path = path.replace("{id}", &street.webhook);
+        for (key, app) in [(&street.ours_all, String::new()), (&street.admin, format!("?app={}", street.app))] {
+            let (status, body) = street.ask(&format!("{path}{app}"), Some(key)).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {body}");
+            assert!(body.contains("secret-receiver"), "{path}: {body}");
+            assert!(!body.contains("whsec_"), "{path} tells what signs: {body}");
+        }
+        let may_not = [("no key", None), ("a reader", Some(street.ours.as_str()))];
+        let others = street.keys.iter().map(|(what, key)| (*what, Some(key.as_str())));
+        for (what, key) in may_not.into_iter().chain(others) {
+            let (status, body) = street.ask(&path, key).await;
+            let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            assert!(refused && !body.contains("secret-receiver"), "{path} with {what}: {status} {body}");
+        }
+        let (status, body) = street.ask(&path, Some(&street.theirs_all)).await;
+        let empty = (StatusCode::OK, r#"{"webhooks":[]}"#.to_owned());
+        assert!((status, body.clone()) == empty || status == StatusCode::NOT_FOUND, "{path}: {status} {body}");
+        assert!(!body.contains("secret-receiver"), "{path}: {body}");
+    }
+    let (status, _) = street.ask("/v1/webhooks/wh_000000000000/dead", Some(&street.ours_all)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -45,10 +45,15 @@ impl DataArgs {
         Ok(Registry::make(&self.folder()?)?)
     }
 
-    fn folder(&self) -> anyhow::Result<PathBuf> {
+    /// Returns the configuration, with the data folder that was named.
+    pub fn config(&self) -> anyhow::Result<Config> {
         let overrides = Overrides { data: self.data.clone(), ..Overrides::default() };
         let raw = config::written(self.config.as_deref(), &overrides)?;
-        Ok(Config::meant(&raw)?.server.data)
+        Config::meant(&raw)
+    }
+
+    fn folder(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.config()?.server.data)
     }
 }
 

@@ -55,6 +55,8 @@ enum Command {
     Serve(commands::serve::Serve),
     /// Make keys, show them, rotate and revoke them
     Keys(commands::keys::Keys),
+    /// Say who is told of sessions, and see how deliveries stand
+    Webhooks(commands::webhooks::WebhooksArgs),
     /// Check a configuration, or write the default one
     Config(commands::config::ConfigArgs),
     /// Write completions for a shell to standard output
@@ -86,6 +88,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Apps(args) => commands::apps::run(args),
         Command::Serve(args) => commands::serve::run(args),
         Command::Keys(args) => commands::keys::run(args, &progress),
+        Command::Webhooks(args) => commands::webhooks::run(args, &progress),
         Command::Config(args) => commands::config::run(args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "dwell", &mut std::io::stdout());

@@ -22,6 +22,8 @@ struct Server {
     address: String,
     write_key: String,
     read_key: String,
+    app_key: String,
+    webhook: String,
 }
 
 impl Drop for Server {
@@ -37,11 +39,17 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let app: Value = serde_json::from_str(&run(folder.path(), &["apps", "add", "Reader", "--json"])).unwrap();
         let write_key = app["write_key"].as_str().unwrap().to_owned();
-        let read_key = run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", "read"]);
+        let key =
+            |scope| run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", scope]).trim().to_owned();
+        let (read_key, app_key) = (key("read"), key("admin_app"));
+        // Nobody is there, which harms nobody else.
+        let add = ["webhooks", "add", "--app", "Reader", "--url", "https://hooks.invalid/dwell", "--json"];
+        let webhook: Value = serde_json::from_str(&run(folder.path(), &add)).unwrap();
+        let webhook = webhook["id"].as_str().unwrap().to_owned();
         // So that the status of every answer is seen without changing what the documents say to run.
         fs::write(folder.path().join(".curlrc"), "write-out = \"%{stderr}%{http_code}\"\n").unwrap();
         let (process, address) = serve(folder.path(), &[]);
-        Server { folder, process, address, write_key, read_key: read_key.trim().to_owned() }
+        Server { folder, process, address, write_key, read_key, app_key, webhook }
     }
 
     /// Returns the folder in which the binary lies, so that documents can call it by its name.
@@ -57,6 +65,8 @@ impl Server {
             .env("CURL_HOME", self.folder.path())
             .env("WRITE_KEY", &self.write_key)
             .env("READ_KEY", &self.read_key)
+            .env("APP_KEY", &self.app_key)
+            .env("WEBHOOK_ID", &self.webhook)
             .env("PATH", format!("{}:{}", Server::binaries(), std::env::var("PATH").unwrap_or_default()))
             .output()
             .unwrap();

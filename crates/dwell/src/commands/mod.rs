@@ -8,3 +8,4 @@ pub mod serve;
 pub mod sessions;
 pub mod simulate;
 pub mod try_it;
+pub mod webhooks;

@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::Span;
+use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
 use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker, WorkerOptions};
 use dwell_keys::registry::Registry;
@@ -23,6 +24,7 @@ use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
 
 use crate::clock::{self, SteadyClock};
+use crate::commands::webhooks;
 use crate::config::{self, Config, Overrides};
 use crate::policy_file;
 
@@ -73,13 +75,12 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let registry = Arc::new(RwLock::new(registry));
     let rules: Arc<dyn RulesOf> = Arc::new(Rules { policy, registry: registry.clone(), known: Mutex::default() });
     let steady = SteadyClock::start();
+    let desk = Desk::new(books.clone(), rules.clone());
+    let webhooks = Arc::<Board>::default();
+    let courier = webhooks::courier(&config, desk.clone(), webhooks.clone())?;
     let stopped = Arc::new(OnceLock::new());
-    let mut house = House::new(
-        log.clone(),
-        Desk::new(books.clone(), rules.clone()),
-        registry.clone(),
-        Arc::new(move || steady.now()),
-    );
+    let mut house = House::new(log.clone(), desk, registry.clone(), Arc::new(move || steady.now()));
+    house.webhooks = webhooks;
     house.limits = Limits {
         event_bytes: config.ingest.event_bytes,
         batch_bytes: config.ingest.batch_bytes,
@@ -111,9 +112,18 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         let (stop, registry) = (stop.clone(), registry);
         move || watch(&registry, &stop, steady)
     })?;
+    let courier = std::thread::Builder::new().name("courier".to_owned()).spawn({
+        let stop = stop.clone();
+        // Receivers compare what is signed with their own clocks: it is the calendar that counts here.
+        move || {
+            if let Err(error) = dwell_courier::run(courier, &stop, clock::now) {
+                error!(%error, "no webhooks are delivered until the next start");
+            }
+        }
+    })?;
     let served = listen(&config, Arc::new(house), stopping);
     stop.store(true, Ordering::Relaxed);
-    for thread in [engine, watch] {
+    for thread in [engine, watch, courier] {
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
@@ -286,6 +296,6 @@ fn tell(config: &Config) {
     }
 }
 
-fn duration(span: Span) -> Duration {
+pub(super) fn duration(span: Span) -> Duration {
     Duration::from_micros(u64::try_from(span.as_micros()).unwrap_or(0))
 }

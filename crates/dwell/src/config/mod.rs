@@ -11,6 +11,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use clap::Args;
 use dwell_core::time::Span;
+use dwell_courier::address::Allowed;
 use serde::{Serialize, Serializer};
 
 use crate::human::{parse_size, parse_span, span};
@@ -59,6 +60,8 @@ pub struct Config {
     pub books: Books,
     /// What is told of it all.
     pub telemetry: Telemetry,
+    /// Who else is told of sessions.
+    pub webhooks: Webhooks,
 }
 
 /// The door.
@@ -159,6 +162,26 @@ pub struct Telemetry {
     pub level: Level,
 }
 
+/// How deliveries go to receivers.
+#[derive(Serialize, Debug)]
+pub struct Webhooks {
+    /// Whether they may go without TLS.
+    pub allow_http: Choice,
+    /// Networks that may be connected to although they are not public.
+    #[serde(serialize_with = "shown")]
+    pub allow_private: Allowed,
+    /// How long a connection may take.
+    #[serde(rename = "connect_timeout_us", serialize_with = "micros")]
+    pub connect_timeout: Span,
+    /// How long an answer may take.
+    #[serde(rename = "timeout_us", serialize_with = "micros")]
+    pub timeout: Span,
+    /// The most on their way at once.
+    pub concurrency: usize,
+    /// How many dead letters are kept for each receiver.
+    pub dead_letters: usize,
+}
+
 /// One of a few words.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$its_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -207,6 +230,16 @@ words! {
         Text = "text",
         /// For machines.
         Json = "json",
+    }
+}
+
+words! {
+    /// Whether something is so.
+    Choice {
+        /// It is.
+        Yes = "yes",
+        /// It is not.
+        No = "no",
     }
 }
 
@@ -272,6 +305,14 @@ impl Config {
                 buffer_bytes: size(raw, "books.buffer_bytes", MIB..=16 * GIB)?,
             },
             telemetry: Telemetry { format: word(raw, "telemetry.format")?, level: word(raw, "telemetry.level")? },
+            webhooks: Webhooks {
+                allow_http: word(raw, "webhooks.allow_http")?,
+                allow_private: read(raw, "webhooks.allow_private", Allowed::parse)?,
+                connect_timeout: within(raw, "webhooks.connect_timeout", SECOND..=times(SECOND, 60))?,
+                timeout: within(raw, "webhooks.timeout", SECOND..=times(SECOND, 300))?,
+                concurrency: number(raw, "webhooks.concurrency", 1..=1_000)?,
+                dead_letters: number(raw, "webhooks.dead_letters", 0..=10_000)?,
+            },
         };
         in_order(
             raw,
@@ -414,6 +455,10 @@ fn size_text(bytes: u64) -> String {
         }
     }
     format!("{bytes}B")
+}
+
+fn shown<S: Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 fn micros<S: Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {

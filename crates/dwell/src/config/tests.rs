@@ -68,6 +68,14 @@ fn the_manual_is_what_holds_when_nothing_is_written() {
           "telemetry": {
             "format": "text",
             "level": "info"
+          },
+          "webhooks": {
+            "allow_http": "no",
+            "allow_private": "",
+            "connect_timeout_us": 5000000,
+            "timeout_us": 15000000,
+            "concurrency": 32,
+            "dead_letters": 1000
           }
         }"#]]
     .assert_eq(&config);
@@ -158,6 +166,8 @@ fn a_value_that_cannot_be_is_refused_with_its_line_and_the_bounds() {
             "ingest.event_bytes (1MiB, my.toml:2) is larger than ingest.batch_bytes (500KiB, default)",
         ),
         ("[log]\ncheck = \"none\"\n", "my.toml:2: log.check: \"none\" is none of ends, all"),
+        ("[webhooks]\nallow_http = \"maybe\"\n", "my.toml:2: webhooks.allow_http: \"maybe\" is none of yes, no"),
+        ("[webhooks]\nallow_private = \"here\"\n", "webhooks.allow_private: \"here\" is no network like 10.0.0.0/8"),
         ("[telemetry]\nlevel = \"loud\"\n", "my.toml:2: telemetry.level: \"loud\" is none of error, warn, info, debug"),
         ("[server]\nlisten = \"a\"\nlisten = \"b\"\n", "my.toml is not TOML: TOML parse error at line 3"),
         ("[server\n", "my.toml is not TOML: TOML parse error at line 1"),
