@@ -1,0 +1,156 @@
+/**
+ * Tells Dwell who is here and what plays.
+ *
+ * `start` is all of it. It holds no rule of sessions: it says what happened and when, and Dwell decides.
+ */
+import { draw, idsOf } from './id.js'
+import { watchMedia } from './media.js'
+import { openQueue } from './queue.js'
+import { openSender } from './send.js'
+import { openStore } from './store.js'
+import type { Dwell, DropReason, Options } from './types.js'
+
+export type { Dwell, DropReason, Options, Playing } from './types.js'
+
+/** A URL without what often holds secrets. */
+const bare = (url: string) => url.split(/[?#]/)[0]
+
+/** Starts to listen. To be called once, in a browser. */
+export const start = (options: Options): Dwell => {
+  const store = openStore(`dwell.${options.writeKey}.`)
+  const random = draw()
+  const newId = idsOf(random)
+
+  const isAllowed = () => (store.get('o') ?? (options.consent === false ? '0' : '1')) == '1'
+
+  const drop = (reason: DropReason, count: number, detail?: unknown) => {
+    // What the server rejected it has counted itself.
+    if (reason != 'rejected') store.set('d', `${+(store.get('d') ?? 0) + count}`)
+    setTimeout(() => options.onDrop?.(reason, count, detail))
+  }
+
+  const queue = openQueue(store, random, newId, drop)
+  const sender = openSender(options, isAllowed, store, queue, drop)
+
+  const remembered = (key: string, make: () => string) => {
+    if (!store.get(key)) store.set(key, make())
+    return store.get(key)!
+  }
+
+  const say = (type: string, fields: object, at = Date.now()) => {
+    if (!isAllowed()) return
+    const messageId = newId()
+    let text
+    try {
+      text = JSON.stringify({
+        type,
+        messageId,
+        timestamp: new Date(at).toISOString(),
+        // Read anew each time: another tab may have made it, or said who it is.
+        anonymousId: remembered('a', newId),
+        userId: store.get('u') ?? undefined,
+        ...fields,
+      })
+    } catch (error) {
+      return drop('not_json', 1, error)
+    }
+    queue.put(messageId, text)
+    sender.soon()
+  }
+
+  const track = (event: string, properties?: object, at?: number) => say('track', { event, properties }, at)
+
+  const page = (name?: string, properties?: object) => {
+    const { origin, pathname, search } = location
+    const campaign = new URLSearchParams(search).get('utm_campaign')
+    say('page', {
+      name: name ?? pathname,
+      properties: {
+        path: pathname,
+        url: bare(origin + pathname),
+        title: document.title,
+        referrer: bare(document.referrer),
+        ...properties,
+      },
+      context: campaign ? { campaign: { name: campaign } } : undefined,
+    })
+  }
+
+  const media = watchMedia(options, isAllowed, newId, track)
+
+  let front = false
+  let gone = false
+
+  /** Says when the page comes to the front or leaves it. */
+  const lookAtGround = () => {
+    const now = !gone && document.visibilityState == 'visible'
+    media.lookAgain(gone)
+    if (now == front) return
+    front = now
+    const at = Date.now()
+    track(`Application ${now ? 'Foregrounded' : 'Backgrounded'}`, undefined, at)
+    // The other tabs hear of it, see below.
+    if (!now && isAllowed()) store.set('h', `${at}`)
+  }
+
+  document.addEventListener('visibilitychange', () => {
+    lookAtGround()
+    if (front) void sender.flush()
+    else sender.hurry()
+  })
+  addEventListener('pagehide', () => {
+    gone = true
+    lookAtGround()
+    sender.leave()
+  })
+  addEventListener('pageshow', () => {
+    gone = false
+    lookAtGround()
+  })
+  addEventListener('online', () => void sender.flush())
+  addEventListener('storage', ({ key, newValue }) => {
+    // Another tab left the front and this one is still there, or came there in the same moment: it has the last word.
+    if (front && newValue && key == store.prefix + 'h') {
+      track('Application Foregrounded', undefined, Math.max(Date.now(), +newValue + 1))
+    }
+  })
+
+  const reset = () => {
+    if (store.get('u')) track('user_changed')
+    store.remove('u')
+    store.remove('a')
+  }
+
+  const forget = () => store.keys('').forEach(store.remove)
+
+  lookAtGround()
+  if (options.page) page()
+  sender.soon()
+
+  return {
+    identify(userId, traits) {
+      if (!isAllowed()) return
+      const before = store.get('u')
+      if (before && before != userId) reset()
+      store.set('u', userId)
+      say('identify', { traits })
+    },
+    track: (event, properties) => track(event, properties),
+    page,
+    playing: media.playing,
+    stopped: media.stopped,
+    watch: media.watch,
+    reset,
+    optIn() {
+      store.set('o', '1')
+      front = false
+      lookAtGround()
+    },
+    optOut() {
+      forget()
+      store.set('o', '0')
+      media.lookAgain()
+    },
+    flush: sender.flush,
+  }
+}
