@@ -134,7 +134,7 @@ test('what goes on after a sleep of the machine is resumed, so that it can start
   const song = world.open().media('AUDIO')
   song.play()
   await go(world, song, 10)
-  world.now += 5 * 3_600_000
+  world.skew += 5 * 3_600_000
   await go(world, song, 10)
   assert.deepEqual(names(world.accepted).slice(1), ['Audio Playback Started', 'Audio Playback Resumed'])
 })

@@ -40,7 +40,7 @@ test('ids keep the order of calls when the clock is put back', async () => {
   const world = new World()
   const { dwell } = world.open()
   dwell.track('before')
-  world.now -= 3_600_000
+  world.skew -= 3_600_000
   dwell.track('after')
   await world.pass(2)
   const ids = world.accepted.map(({ messageId }) => messageId)
@@ -109,6 +109,7 @@ test('a beacon that the browser does not take leaves its events in the queue', a
   const tab = world.open()
   await world.pass(5)
   world.beaconWorks = false
+  world.answers = ['offline']
   tab.close()
   world.open({}, { visible: false })
   await world.pass(7)
@@ -293,7 +294,7 @@ test('where one tab leaves the front and another has it, the other has the last 
   await world.pass(5)
   // Firefox tells the tab that comes before the tab that goes.
   second.show()
-  world.now += 20
+  world.ticks += 20
   first.hide()
   await world.pass(5)
   const last = world.accepted.sort((a, b) => (a.timestamp + a.messageId < b.timestamp + b.messageId ? -1 : 1)).at(-1)

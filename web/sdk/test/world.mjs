@@ -52,7 +52,10 @@ class Media extends Target {
 }
 
 export class World {
-  now = START
+  /** What timers obey. */
+  ticks = START
+  /** How far the clock on the wall is from it: it can be put back, and goes on while the machine sleeps. */
+  skew = 0
   timers = []
   tabs = []
   stored = new Map()
@@ -65,21 +68,25 @@ export class World {
   locks = true
   lock = Promise.resolve()
 
+  get now() {
+    return this.ticks + this.skew
+  }
+
   /** Lets time pass, timers fire, and what they began settle. */
   async pass(seconds) {
-    const until = this.now + seconds * 1000
+    const until = this.ticks + seconds * 1000
     await settle()
     for (;;) {
       this.timers.sort((a, b) => a.at - b.at)
       const next = this.timers[0]
       if (!next || until < next.at) break
-      this.now = Math.max(this.now, next.at)
+      this.ticks = Math.max(this.ticks, next.at)
       if (next.every) next.at += next.every
       else this.timers.shift()
       next.run()
       await settle()
     }
-    this.now = until
+    this.ticks = until
     await settle()
   }
 
@@ -138,7 +145,7 @@ export class World {
       }
     }
     const timer = (run, time = 0, every) => {
-      const one = { at: world.now + time, every: every && Math.max(1, time), run: () => !tab.dead && run() }
+      const one = { at: world.ticks + time, every: every && Math.max(1, time), run: () => !tab.dead && run() }
       world.timers.push(one)
       return one
     }
@@ -147,7 +154,7 @@ export class World {
       document, URLSearchParams, TextEncoder, Headers, crypto: globalThis.crypto,
       EventTarget: Target,
       Date: FakeDate,
-      performance: { now: () => world.now },
+      performance: { now: () => world.ticks },
       location: { origin, pathname, search },
       addEventListener: window.addEventListener.bind(window),
       setTimeout: (run, time) => timer(run, time),
