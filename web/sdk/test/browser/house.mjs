@@ -84,7 +84,9 @@ const listen = (server) => new Promise((resolve) => {
 
 /** Stands between pages and Dwell: notes every request that brings events, and answers in its place when told to. */
 export async function openProxy(target) {
-  const proxy = { seen: [], trouble: [] }
+  /** By write key. */
+  const trouble = {}
+  const proxy = { seen: [], trouble }
   const server = http.createServer(async (request, response) => {
     const parts = []
     for await (const part of request) parts.push(part)
@@ -92,15 +94,18 @@ export async function openProxy(target) {
     const noted = { at: Date.now(), method: request.method, url: request.url, type: request.headers['content-type'] }
     proxy.seen.push(noted)
     if (request.method === 'POST') Object.assign(noted, JSON.parse(body))
-    const trouble = request.method === 'POST' ? proxy.trouble.shift() : undefined
-    if (trouble === 'break') {
+    const bad = trouble[noted.writeKey]?.shift()
+    if (bad === 'break') {
       noted.status = 0
       return request.socket.destroy()
     }
-    if (trouble) {
-      noted.status = trouble.status
-      const shared = { 'access-control-allow-origin': '*', 'access-control-expose-headers': 'retry-after' }
-      return response.writeHead(trouble.status, { ...shared, ...trouble.headers }).end('{}')
+    if (bad) {
+      noted.status = bad.status
+      // On a connection that was used before, Chromium itself tries again what breaks.
+      const shared = {
+        'access-control-allow-origin': '*', 'access-control-expose-headers': 'retry-after', connection: 'close',
+      }
+      return response.writeHead(bad.status, { ...shared, ...bad.headers }).end('{}')
     }
     const answer = await fetch(target + request.url, {
       method: request.method,
