@@ -12,6 +12,15 @@ import type { Dwell, DropReason, Options } from './types.js'
 
 export type { Dwell, DropReason, Options, Playing } from './types.js'
 
+/**
+ * Where one page leaves the front and another comes there, both say so, in requests of their own, and Dwell puts their
+ * times right by when each request came in. So the one that is there waits, in milliseconds, and has the last word.
+ */
+const SETTLE = 500
+
+/** How long ago a page may have left the front for that. */
+const RECENT = 5_000
+
 /** A URL without what often holds secrets. */
 const bare = (url: string) => url.split(/[?#]/)[0]
 
@@ -78,8 +87,20 @@ export const start = (options: Options): Dwell => {
 
   const media = watchMedia(options, isAllowed, newId, track)
 
-  let front = false
   let gone = false
+  let front = false
+  let told = false
+  let settling: ReturnType<typeof setTimeout> | undefined
+
+  const tell = (now: boolean) => {
+    told = now
+    track(`Application ${now ? 'Foregrounded' : 'Backgrounded'}`)
+  }
+
+  const settle = () => {
+    clearTimeout(settling)
+    settling = setTimeout(() => front && tell(true), SETTLE)
+  }
 
   /** Says when the page comes to the front or leaves it. */
   const lookAtGround = () => {
@@ -87,10 +108,12 @@ export const start = (options: Options): Dwell => {
     media.lookAgain(gone)
     if (now == front) return
     front = now
-    const at = Date.now()
-    track(`Application ${now ? 'Foregrounded' : 'Backgrounded'}`, undefined, at)
-    // The other tabs hear of it, see below.
-    if (!now && isAllowed()) store.set('h', `${at}`)
+    clearTimeout(settling)
+    if (!now) {
+      if (told) tell(false)
+      if (isAllowed()) store.set('h', `${Date.now()}`)
+    } else if (Math.abs(Date.now() - +(store.get('h') ?? 0)) < RECENT) settle()
+    else tell(true)
   }
 
   document.addEventListener('visibilitychange', () => {
@@ -109,10 +132,7 @@ export const start = (options: Options): Dwell => {
   })
   addEventListener('online', () => void sender.flush())
   addEventListener('storage', ({ key, newValue }) => {
-    // Another tab left the front and this one is still there, or came there in the same moment: it has the last word.
-    if (front && newValue && key == store.prefix + 'h') {
-      track('Application Foregrounded', undefined, Math.max(Date.now(), +newValue + 1))
-    }
+    if (front && newValue && key == store.prefix + 'h') settle()
   })
 
   const reset = () => {
@@ -143,7 +163,7 @@ export const start = (options: Options): Dwell => {
     reset,
     optIn() {
       store.set('o', '1')
-      front = false
+      front = told = false
       lookAtGround()
     },
     optOut() {

@@ -151,7 +151,7 @@ test('a page that goes stops what plays in it; one that comes back resumes it', 
   tab.window.fire('pageshow', { persisted: true })
   song.fire('timeupdate')
   await world.pass(2)
-  assert.deepEqual(names(world.accepted).slice(4), ['Application Foregrounded', 'Audio Playback Resumed'])
+  assert.deepEqual(names(world.accepted).slice(4), ['Audio Playback Resumed', 'Application Foregrounded'])
 })
 
 test('what plays without an element is told by hand, and goes on by itself', async () => {

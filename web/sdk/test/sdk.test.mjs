@@ -68,6 +68,11 @@ test('the page comes to the front and leaves it; what is said then is sent at on
   tab.show()
   await world.pass(2)
   assert.deepEqual(names(world.accepted).slice(2), ['Application Foregrounded'])
+  tab.hide()
+  tab.show()
+  tab.hide()
+  await world.pass(2)
+  assert.deepEqual(names(world.accepted).slice(3), ['Application Backgrounded'], 'a glance is no visit')
 })
 
 test('a page that opens in the background is not in the foreground', async () => {

@@ -121,6 +121,12 @@ export async function openProxy(target) {
   proxy.ids = (app) => proxy.of(app).filter(({ status }) => status === 200).flatMap(({ batch }) => batch.map(({ messageId }) => messageId))
   proxy.of = (app) => proxy.seen.filter(({ writeKey }) => writeKey === app.writeKey)
   proxy.names = (app) => proxy.of(app).flatMap(({ batch }) => batch.map(({ event, name, type }) => event ?? name ?? type))
+  /** What came when, for people. */
+  proxy.told = (app) => proxy.of(app).map(({ at, status, batch }) => {
+    const short = (time) => new Date(time).toISOString().slice(17, 23)
+    const said = batch.map(({ event, name, type, timestamp, messageId }) => `${short(timestamp)} ${messageId.slice(-4)} ${event ?? name ?? type}`)
+    return `${short(at)} ${status}: ${said.join(', ')}`
+  }).join('\n')
   proxy.close = () => {
     server.closeAllConnections()
     server.close()
@@ -177,6 +183,10 @@ export const BROWSERS = {
   firefox: () => puppeteer.launch({
     browser: 'firefox',
     executablePath: found('firefox-esr'),
-    extraPrefsFirefox: { 'media.autoplay.default': 0, 'media.autoplay.blocking_policy': 0 },
+    extraPrefsFirefox: {
+      'media.autoplay.default': 0,
+      'media.autoplay.blocking_policy': 0,
+      'media.block-autoplay-until-in-foreground': false,
+    },
   }),
 }
