@@ -121,11 +121,20 @@ export const start = (options: Options): Dwell => {
     if (front) void sender.flush()
     else sender.hurry()
   })
-  addEventListener('pagehide', () => {
-    gone = true
-    lookAtGround()
-    sender.leave()
-  })
+  // Twice, since Firefox may end the script of a page that is being closed, and then goes on with the next listener.
+  for (const capture of [true, false]) {
+    addEventListener(
+      'pagehide',
+      () => {
+        gone = true
+        store.offHand(() => {
+          lookAtGround()
+          sender.leave()
+        })
+      },
+      capture,
+    )
+  }
   addEventListener('pageshow', () => {
     gone = false
     lookAtGround()

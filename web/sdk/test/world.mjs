@@ -10,8 +10,9 @@ export const START = Date.parse('2026-01-05T09:00:00Z')
 
 class Target {
   listeners = []
-  addEventListener(type, listener) {
-    if (!this.listeners.some(([t, l]) => t === type && l === listener)) this.listeners.push([type, listener])
+  addEventListener(type, listener, capture = false) {
+    const same = ([t, l, c]) => t === type && l === listener && c === capture
+    if (!this.listeners.some(same)) this.listeners.push([type, listener, capture])
   }
   fire(type, more = {}) {
     const event = { type, target: this, ...more }

@@ -66,7 +66,7 @@ const joined = (app, count) => until(`${count} events`, async () => {
 const ended = (app, user, count) => until(`the end of ${count} sessions`, async () => {
   const view = await app.user(user)
   return view.open_session === null && view.closed_sessions.count === count && app.sessions(user)
-}, () => app.user(user))
+}, async () => [await app.user(user), proxy.told(app).split('\n')])
 const seconds = (text) => Date.parse(text) / 1000
 
 // Firefox has one window for all visitors, and only one of its tabs can be seen.
