@@ -130,10 +130,10 @@ export const openSender = (
       if (batch) void attempt(batch)
     },
     leave() {
-      for (let batch; !isClosed() && (batch = queue.takeOwn()); ) {
-        // What a beacon became of is never heard. So it stays in the queue, and is sent again by the next page.
-        if (!navigator.sendBeacon(url, bodyOf(batch, 0))) return queue.release(batch)
-      }
+      const batch = isClosed() ? undefined : queue.takeOwn()
+      // One is all that a browser takes of a page that goes. What became of it is never heard: so its events stay in the
+      // queue, and the next page sends them again.
+      if (batch && !navigator.sendBeacon(url, bodyOf(batch, 0))) queue.release(batch)
     },
   }
 }
