@@ -34,7 +34,7 @@ export const start = (options: Options): Dwell => {
 
   const drop = (reason: DropReason, count: number, detail?: unknown) => {
     // What the server rejected it has counted itself.
-    if (reason != 'rejected') store.set('d', `${+(store.get('d') ?? 0) + count}`)
+    if (reason != 'rejected' && isAllowed()) store.set('d', `${+(store.get('d') ?? 0) + count}`)
     setTimeout(() => options.onDrop?.(reason, count, detail))
   }
 
@@ -46,7 +46,7 @@ export const start = (options: Options): Dwell => {
     return store.get(key)!
   }
 
-  const say = (type: string, fields: object, at = Date.now()) => {
+  const say = (type: string, fields: object) => {
     if (!isAllowed()) return
     const messageId = newId()
     let text
@@ -54,7 +54,7 @@ export const start = (options: Options): Dwell => {
       text = JSON.stringify({
         type,
         messageId,
-        timestamp: new Date(at).toISOString(),
+        timestamp: new Date().toISOString(),
         // Read anew each time: another tab may have made it, or said who it is.
         anonymousId: remembered('a', newId),
         userId: store.get('u') ?? undefined,
@@ -67,7 +67,7 @@ export const start = (options: Options): Dwell => {
     sender.soon()
   }
 
-  const track = (event: string, properties?: object, at?: number) => say('track', { event, properties }, at)
+  const track = (event: string, properties?: object) => say('track', { event, properties })
 
   const page = (name?: string, properties?: object) => {
     const { origin, pathname, search } = location
@@ -164,7 +164,7 @@ export const start = (options: Options): Dwell => {
       store.set('u', userId)
       say('identify', { traits })
     },
-    track: (event, properties) => track(event, properties),
+    track,
     page,
     playing: media.playing,
     stopped: media.stopped,

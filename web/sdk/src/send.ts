@@ -90,7 +90,7 @@ export const openSender = (
       drop('refused', batch.ids.length, status)
       return true
     }
-    if (dropped) store.set('d', `${countDropped() - dropped}`)
+    if (dropped && isAllowed()) store.set('d', `${countDropped() - dropped}`)
     const said = await answer.json().catch(() => 0)
     if (said?.rejected) drop('rejected', said.rejected, said.rejections)
     return true

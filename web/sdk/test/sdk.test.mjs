@@ -244,7 +244,7 @@ test('a body is never larger than what browsers send for a page that goes', asyn
 
 for (const locks of [true, false]) {
   test(`several tabs are one user, and send each event once, ${locks ? 'with' : 'without'} locks`, async () => {
-    const world = Object.assign(new World(), { locks })
+    const world = Object.assign(new World(), { locks, latency: 0.9 })
     const tabs = [world.open(), world.open(), world.open()]
     await world.pass(0)
     tabs[0].dwell.identify('ada')
@@ -254,7 +254,7 @@ for (const locks of [true, false]) {
       if (number % 5 === 1) tabs[(number + 2) % 3].show()
       await world.pass(0.7)
     }
-    await world.pass(10)
+    await world.pass(20)
     const ids = world.accepted.map(({ messageId }) => messageId)
     assert.equal(new Set(ids).size, ids.length)
     assert.equal(world.accepted.filter(({ event }) => event?.startsWith('event')).length, 40)
@@ -363,6 +363,20 @@ test('opting out forgets everything, in all tabs and for good', async () => {
   await world.pass(100)
   assert.equal(world.seen.length, before)
   assert.deepEqual([...world.stored], [['dwell.dw_w_1.o', '0']])
+})
+
+test('nothing is stored for what was under way when somebody opted out', async () => {
+  for (const answer of [200, 401, 500]) {
+    const world = new World()
+    const tab = world.open()
+    tab.dwell.track('Circle', { circle: tab })
+    tab.hide()
+    tab.dwell.optOut()
+    world.answers = [answer]
+    await world.pass(100)
+    assert.equal(world.seen.length, 1)
+    assert.deepEqual([...world.stored], [['dwell.dw_w_1.o', '0']], `${answer}`)
+  }
 })
 
 test('a decision stands above the option', async () => {

@@ -68,6 +68,8 @@ export class World {
   beaconWorks = true
   locks = true
   lock = Promise.resolve()
+  /** Seconds that an answer takes. */
+  latency = 0
 
   get now() {
     return this.ticks + this.skew
@@ -180,6 +182,7 @@ export class World {
       fetch: async (_, { body }) => {
         await settle(1)
         const answer = world.serve(tab, body, 'fetch')
+        if (world.latency) await new Promise((resolve) => timer(resolve, world.latency * 1000))
         return tab.dead ? new Promise(() => {}) : answer
       },
     }
