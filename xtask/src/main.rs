@@ -56,7 +56,7 @@ fn test() -> Done {
     torture::short()?;
     oracle(&[])?;
     clients::run_all()?;
-    sdk::run_all()?;
+    sdk::run_in(&["chromium"])?;
     smoke()
 }
 
@@ -67,7 +67,7 @@ fn clients() -> Done {
 
 fn web_sdk() -> Done {
     cargo(&["build", "--release", "--package", "dwell"])?;
-    sdk::run_all()
+    sdk::run_in(&["chromium", "firefox"])
 }
 
 fn heavy() -> Done {

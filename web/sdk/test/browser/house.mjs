@@ -177,10 +177,12 @@ const found = (program) => execFileSync('sh', ['-c', `command -v ${program}`], {
 
 export const BROWSERS = {
   chromium: () => puppeteer.launch({
+    protocolTimeout: 30_000,
     executablePath: found('chromium'),
     args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required'],
   }),
   firefox: () => puppeteer.launch({
+    protocolTimeout: 30_000,
     browser: 'firefox',
     executablePath: found('firefox-esr'),
     extraPrefsFirefox: {

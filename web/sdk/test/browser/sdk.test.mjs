@@ -42,7 +42,7 @@ async function visitor(name) {
       page.trouble = []
       page.on('pageerror', (error) => page.trouble.push(`${error}`))
       await page.goto(site.page(where, { ...options, ...more }, query))
-      await page.waitForFunction('window.dwell?.track')
+      await page.waitForFunction('window.dwell?.track', { polling: 50 })
       return page
     },
     async blank() {
@@ -70,7 +70,7 @@ const ended = (app, user, count) => until(`the end of ${count} sessions`, async 
 const seconds = (text) => Date.parse(text) / 1000
 
 // Firefox has one window for all visitors, and only one of its tabs can be seen.
-describe(`in ${browserName}`, { concurrency: onlyChromium ? 1 : 4 }, () => {
+describe(`in ${browserName}`, { concurrency: onlyChromium ? 1 : 4, timeout: 150_000 }, () => {
   test('a first visit is a user in the foreground with an open session, which ends by itself', async () => {
     const { app, context, open } = await visitor('first')
     const page = await open({ page: true })
