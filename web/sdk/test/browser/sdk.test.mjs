@@ -268,7 +268,7 @@ describe(`in ${browserName}`, { concurrency: onlyChromium ? 1 : 4, timeout: 150_
 
   test('a server in trouble is tried again, at the time it asks for, and every event counts once', async () => {
     const { app, context, open } = await visitor('trouble')
-    const trouble = (proxy.trouble[app.writeKey] = [{ status: 500 }, 'break', { status: 429, headers: { 'retry-after': '3' } }])
+    const trouble = (proxy.trouble[app.writeKey] = [{ status: 500 }, 'break', { status: 429, headers: { 'retry-after': '6' } }])
     const page = await open()
     await page.evaluate(() => dwell.track('Bought'))
     await until('the trouble', () => trouble.length === 0)
@@ -276,7 +276,7 @@ describe(`in ${browserName}`, { concurrency: onlyChromium ? 1 : 4, timeout: 150_
     await joined(app, 3)
     const seen = proxy.of(app)
     assert.deepEqual(seen.map(({ status }) => status), [500, 0, 429, 200])
-    assert.ok(3000 <= seen[3].at - seen[2].at, `came back after ${seen[3].at - seen[2].at} ms`)
+    assert.ok(6000 <= seen[3].at - seen[2].at, `came back after ${seen[3].at - seen[2].at} ms`)
     assert.equal(new Set(seen.map(({ sentAt }) => sentAt)).size, 4)
     assert.equal((await app.numbers()).events.duplicate, 0)
     await context.close()
