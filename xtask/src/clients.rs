@@ -9,17 +9,17 @@ use crate::{Done, root, run, target, venv};
 pub fn run_all() -> Done {
     let folder = root().join("tests/clients");
     let python = venv("clients", &folder.join("requirements.txt"))?;
-    programs()?;
+    install(&[("node", "nodejs"), ("npm", "npm"), ("chromium", "chromium")])?;
     packages(&folder)?;
     run(Command::new(python).arg(folder.join("clients.py")).arg("--dwell").arg(target().join("release/dwell")))
 }
 
-/// Sees to it that Node, npm and Chromium are there, from Debian's packages where they are not.
-fn programs() -> Done {
-    let missing: Vec<&str> = [("node", "nodejs"), ("npm", "npm"), ("chromium", "chromium")]
-        .into_iter()
+/// Sees to it that programs are there, each from its package of Debian where it is not.
+pub(crate) fn install(programs: &[(&str, &'static str)]) -> Done {
+    let missing: Vec<&str> = programs
+        .iter()
         .filter(|(program, _)| Command::new(program).arg("--version").output().is_err())
-        .map(|(_, package)| package)
+        .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -30,7 +30,7 @@ fn programs() -> Done {
 }
 
 /// Installs the packages of the lock file, unless they are there already.
-fn packages(folder: &Path) -> Done {
+pub(crate) fn packages(folder: &Path) -> Done {
     let wanted = std::fs::read_to_string(folder.join("package-lock.json")).map_err(|error| error.to_string())?;
     let stamp = folder.join("node_modules/installed.txt");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {

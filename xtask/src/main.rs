@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask test` is all that a change must pass; `cargo xtask` lists the others.
 
 mod clients;
+mod sdk;
 mod torture;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "cargo xtask COMMAND
   test      everything that a change must pass, set-up included (some minutes)
   clients   the published SDKs of Segment and RudderStack against a running Dwell (two minutes)
+  sdk       the web SDK: types, tests, size, and real browsers against a running Dwell (two minutes)
   heavy     the long versions: a million cases of every law, the long oracle (an hour)
   torture   the log and the books through kill -9, power cuts, flips and 200,000 simulated crashes (half an hour)
   bad-builds  builds of the log that are wrong on purpose, each of which the tests must catch (some minutes)
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let done = match command.as_deref() {
         Some("test") => test(),
         Some("clients") => clients(),
+        Some("sdk") => web_sdk(),
         Some("heavy") => heavy(),
         Some("torture") => torture::long(),
         Some("bad-builds") => torture::bad_builds(),
@@ -53,12 +56,18 @@ fn test() -> Done {
     torture::short()?;
     oracle(&[])?;
     clients::run_all()?;
+    sdk::run_in(&["chromium"])?;
     smoke()
 }
 
 fn clients() -> Done {
     cargo(&["build", "--release", "--package", "dwell"])?;
     clients::run_all()
+}
+
+fn web_sdk() -> Done {
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    sdk::run_in(&["chromium", "firefox"])
 }
 
 fn heavy() -> Done {
