@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The floor of each crate: a door leads to a lower floor only.
-const FLOORS: [(&str, u32); 10] = [
+const FLOORS: [(&str, u32); 11] = [
     ("dwell", 4),
     ("dwell-server", 3),
     ("dwell-engine", 2),
     ("dwell-lake", 2),
     ("dwell-dialect", 1),
     ("dwell-keys", 1),
+    ("dwell-policy", 1),
     ("dwell-simulate", 1),
     ("dwell-store", 1),
     ("dwell-core", 0),

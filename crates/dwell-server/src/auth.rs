@@ -44,8 +44,31 @@ pub(crate) fn writer_of(house: &House, key: &str) -> Result<Arc<App>, Problem> {
     access.sends_to().cloned().ok_or_else(Problem::may_not_write)
 }
 
-/// Returns the id of the app that a reader may read: that of the key, or the one that the admin names.
+/// Returns the id of the app that a reader may read.
 pub(crate) fn reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<String, Problem> {
+    let (access, app) = asked_about(house, headers, uri)?;
+    if access.may(Scope::Read, &app.id) { Ok(app.id.to_string()) } else { Err(Problem::may_not_read()) }
+}
+
+/// Returns the app whose policy somebody may read: readers, and those who put another one.
+pub(crate) fn policy_reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<Arc<App>, Problem> {
+    let (access, app) = asked_about(house, headers, uri)?;
+    let may = [Scope::Read, Scope::WritePolicy].into_iter().any(|scope| access.may(scope, &app.id));
+    if may { Ok(app) } else { Err(Problem::may_not_read()) }
+}
+
+/// Returns the app whose policy somebody may put, and who it is.
+pub(crate) fn policy_writer_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Arc<App>, String), Problem> {
+    let (access, app) = asked_about(house, headers, uri)?;
+    if access.may(Scope::WritePolicy, &app.id) {
+        Ok((app, access.label.to_string()))
+    } else {
+        Err(Problem::may_not_put_policy())
+    }
+}
+
+/// Returns who is asking, and about which app: that of the key, or the one that the admin names.
+fn asked_about(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Access, Arc<App>), Problem> {
     let key = presented_key(headers, uri).ok_or_else(Problem::no_key)?;
     let access = who(house, &key)?;
     let app = match &access.app {
@@ -56,7 +79,7 @@ pub(crate) fn reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result
             registry.app(&asked).map_err(|_unknown| Problem::not_found("app"))?.clone()
         }
     };
-    if access.may(Scope::Read, &app.id) { Ok(app.id.to_string()) } else { Err(Problem::may_not_read()) }
+    Ok((access, app))
 }
 
 pub(crate) fn who(house: &House, key: &str) -> Result<Access, Problem> {
