@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::app::{App, AppId};
-use crate::key::Label;
 
 /// One thing that a secret key may be for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -100,8 +99,6 @@ impl Role {
 /// Who is asking.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// What may be seen of the key: by this, what its holder did is known.
-    pub label: Label,
     /// The app of the key; the admin key has none.
     pub app: Option<Arc<App>>,
     /// What the key is for.

@@ -88,7 +88,7 @@ impl Registry {
         if door.key.state(now) != KeyState::Valid || !door.key.is(key) {
             return None;
         }
-        Some(Access { label: door.key.label.clone(), app: door.app.clone(), role: door.key.role })
+        Some(Access { app: door.app.clone(), role: door.key.role })
     }
 
     /// Reads the file again if it has changed, and says whether it had.

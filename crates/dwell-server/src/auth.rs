@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use dwell_keys::access::{Access, Scope};
 use dwell_keys::app::App;
+use dwell_keys::key::Label;
 
 use crate::House;
 use crate::problem::Problem;
@@ -57,14 +58,15 @@ pub(crate) fn policy_reader_of(house: &House, headers: &HeaderMap, uri: &Uri) ->
     if may { Ok(app) } else { Err(Problem::may_not_read()) }
 }
 
-/// Returns the app whose policy somebody may put, and who it is.
+/// Returns the app whose policy somebody may put, and what may be seen of their key.
 pub(crate) fn policy_writer_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Arc<App>, String), Problem> {
     let (access, app) = asked_about(house, headers, uri)?;
-    if access.may(Scope::WritePolicy, &app.id) {
-        Ok((app, access.label.to_string()))
-    } else {
-        Err(Problem::may_not_put_policy())
+    if !access.may(Scope::WritePolicy, &app.id) {
+        return Err(Problem::may_not_put_policy());
     }
+    // It was just found to be a key of ours.
+    let label = presented_key(headers, uri).and_then(|key| Label::parse(&key).ok()).ok_or_else(Problem::unknown_key)?;
+    Ok((app, label.to_string()))
 }
 
 /// Returns who is asking, and about which app: that of the key, or the one that the admin names.
