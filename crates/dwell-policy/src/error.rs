@@ -80,7 +80,7 @@ pub enum VersionError {
     Policy(#[from] PolicyError),
     /// Another version is the newest than the one that was to be replaced.
     #[error(
-        "version {replaces} was to be replaced, but the newest one is {newest}: look at it, take over what it says, and name it"
+        "the newest version is {newest}, and not {replaces}, which was to be replaced: look at it, take over what it says, and name it"
     )]
     Replaced {
         /// Which one was to be replaced.

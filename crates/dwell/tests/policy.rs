@@ -168,11 +168,15 @@ fn sessions_end_under_the_policy_that_held_when_their_last_silence_began() {
     assert_eq!(sessions(&server), before);
 }
 
+/// A command about the policy of our app, whose name is written in another way.
+fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    [&["policy"], args, &["--app", "reader"]].concat()
+}
+
 #[test]
 fn commands_show_put_and_take_back_versions() {
     let server = Server::start("");
     let folder = server.folder.path();
-    let with = |args: &[&str]| [&["policy"], args, &["--app", "reader"]].concat();
     assert!(refused(folder, &with(&["show"]), "").contains("Reader has no version of its own"));
     assert!(dwell(folder, &with(&["versions"]), "").contains("Reader has no version of its own"));
     let put: Value = serde_json::from_str(&dwell(
@@ -184,12 +188,14 @@ fn commands_show_put_and_take_back_versions() {
     assert_eq!((&put["number"], &put["note"], &put["state"]), (&json!(1), &json!("why"), &json!("planned")));
     assert!(put["author"].as_str().unwrap().starts_with("local:"), "{put}");
     assert!(refused(folder, &with(&["put", "-"]), "").contains("say --replaces 1"));
-    assert!(refused(folder, &with(&["put", "-", "--replaces", "0"]), "").contains("the newest one is 1"));
+    assert!(
+        refused(folder, &with(&["put", "-", "--replaces", "0"]), "").contains("the newest version is 1, and not 0")
+    );
     dwell(folder, &with(&["put", "-", "--replaces", "1", "--from", "2100-01-01"]), "timeout = \"6m\"\n");
     assert!(refused(folder, &with(&["restore", "7", "--replaces", "2"]), "").contains("there is no version 7"));
     dwell(folder, &with(&["restore", "1", "--replaces", "2", "--note", "back"]), "");
     assert_eq!(dwell(folder, &with(&["show"]), ""), "timeout = \"5m\" # ours\n");
-    assert_eq!(dwell(folder, &with(&["show", "--version", "2"]), ""), "timeout = \"6m\"\n");
+    assert_eq!(dwell(folder, &with(&["show", "--number", "2"]), ""), "timeout = \"6m\"\n");
     let list: Value = serde_json::from_str(&dwell(folder, &with(&["versions", "--json"]), "")).unwrap();
     let rows: Vec<Value> = list.as_array().unwrap().iter().map(|row| json!([row["number"], row["restores"]])).collect();
     assert_eq!(rows, [json!([3, 1]), json!([2, null]), json!([1, null])]);

@@ -51,8 +51,8 @@ struct Which {
 #[derive(Args, Debug)]
 struct Show {
     /// Which version [default: the newest]
-    #[arg(long, value_name = "NUMBER")]
-    version: Option<u32>,
+    #[arg(long, value_name = "VERSION")]
+    number: Option<u32>,
     #[command(flatten)]
     which: Which,
 }
@@ -90,8 +90,8 @@ struct Versions {
 #[derive(Args, Debug)]
 struct Restore {
     /// The version whose text is to hold again
-    #[arg(value_name = "NUMBER")]
-    version: u32,
+    #[arg(value_name = "VERSION")]
+    number: u32,
     #[command(flatten)]
     how: How,
 }
@@ -125,7 +125,7 @@ impl Which {
 fn show(args: &Show, progress: &Progress) -> anyhow::Result<()> {
     let (app, policies) = args.which.open()?;
     let history = policies.history(app.id.as_str())?;
-    let number = args.version.unwrap_or(history.newest());
+    let number = args.number.unwrap_or(history.newest());
     if number == 0 {
         bail!("{} has no version of its own: the policy of the server holds, or the default", app.name);
     }
@@ -158,10 +158,10 @@ fn restore(args: &Restore, progress: &Progress) -> anyhow::Result<()> {
     if !progress.is_quiet() {
         eprintln!(
             "the text of version {} becomes the newest version; nothing is taken out of the history",
-            args.version
+            args.number
         );
     }
-    args.how.act(|policies, app, new, now| policies.restore(app, args.version, new, now))
+    args.how.act(|policies, app, new, now| policies.restore(app, args.number, new, now))
 }
 
 impl How {
