@@ -32,8 +32,11 @@ use crate::problem::Problem;
 /// The largest body: in JSON, a text may be up to twice as long, and a note is short.
 const MOST_BODY_BYTES: usize = 2 * MOST_TEXT_BYTES + (16 << 10);
 
-/// Every route of this room, and the methods by which it is asked.
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<House>>, &'static [&'static str]); 4] {
+/// A path, what answers there, and the methods by which it is asked.
+type Route = (&'static str, MethodRouter<Arc<House>>, &'static [&'static str]);
+
+/// Every route of this room.
+pub(crate) fn routes() -> [Route; 4] {
     [
         ("/v1/policy", get(current).put(put), &["GET", "PUT"]),
         ("/v1/policy/versions", get(versions), &["GET"]),
