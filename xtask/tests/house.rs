@@ -13,6 +13,7 @@ const FLOORS: [(&str, u32); 11] = [
     ("dwell-lake", 2),
     ("dwell-dialect", 1),
     ("dwell-keys", 1),
+    ("dwell-policy", 1),
     ("dwell-simulate", 1),
     ("dwell-store", 1),
     ("dwell-core", 0),

@@ -110,6 +110,13 @@ impl EventWords {
     }
 }
 
+/// Of a name that is given twice, what is given later holds.
+impl FromIterator<(String, EventKind)> for EventWords {
+    fn from_iter<I: IntoIterator<Item = (String, EventKind)>>(words: I) -> Self {
+        EventWords { given: words.into_iter().collect() }
+    }
+}
+
 /// What one name means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Meaning {

@@ -5,7 +5,6 @@ use std::fmt;
 
 use dwell_core::event::EventKind;
 use dwell_core::time::Timestamp;
-use dwell_core::words::EventWords;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -35,19 +34,6 @@ pub struct App {
     pub created_at: Timestamp,
     /// What names mean that its developers gave to events.
     pub names: BTreeMap<String, EventKind>,
-}
-
-impl App {
-    /// Returns what names of events mean in this app: its own first, then those that everybody has.
-    #[must_use]
-    pub fn words(&self) -> EventWords {
-        let mut words = EventWords::default();
-        for (name, kind) in &self.names {
-            let added = words.add(name, kind.word());
-            assert!(added.is_ok(), "a kind of event does not know its own word: {added:?}");
-        }
-        words
-    }
 }
 
 /// The name of an app that stays: `app_` and twelve letters or digits.

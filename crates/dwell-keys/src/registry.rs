@@ -120,6 +120,12 @@ impl Registry {
         }
     }
 
+    /// Returns the data folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Returns all apps, in the order in which they were added.
     pub fn apps(&self) -> impl Iterator<Item = &Arc<App>> {
         self.apps.iter()

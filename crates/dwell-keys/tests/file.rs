@@ -70,8 +70,7 @@ fn a_running_server_hears_of_every_change_and_reads_nothing_twice() {
     assert!(server.who(key.text.reveal(), NOW).is_none());
     command.explain("Radio", "Song Started", Some(EventKind::PlayingStarted)).unwrap();
     assert!(server.refresh().unwrap());
-    let words = server.app("Radio").unwrap().words();
-    assert_eq!(words.meaning("Song Started").kind, EventKind::PlayingStarted);
+    assert_eq!(server.app("Radio").unwrap().names["Song Started"], EventKind::PlayingStarted);
 }
 
 #[test]

@@ -66,16 +66,12 @@ pub(crate) struct PageOf {
 }
 
 impl PageOf {
-    fn limit(&self) -> usize {
+    pub fn limit(&self) -> usize {
         self.limit.unwrap_or(USUAL_PAGE).clamp(1, LONGEST_PAGE)
     }
 
-    fn after(&self) -> Result<Option<Vec<u8>>, Problem> {
-        let read = |cursor: &String| {
-            BASE64_URL_SAFE_NO_PAD
-                .decode(cursor)
-                .map_err(|_broken| Problem::bad_request("this cursor is none of ours: begin without one"))
-        };
+    pub fn after(&self) -> Result<Option<Vec<u8>>, Problem> {
+        let read = |cursor: &String| BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_broken| Problem::no_cursor());
         self.cursor.as_ref().map(read).transpose()
     }
 }
@@ -257,7 +253,7 @@ pub(crate) fn statement_json(number: u64, statement: &Statement) -> Value {
     told
 }
 
-fn seconds(micros: i64) -> f64 {
+pub(crate) fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 

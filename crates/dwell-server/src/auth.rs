@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use dwell_keys::access::{Access, Scope};
 use dwell_keys::app::App;
+use dwell_keys::key::Label;
 
 use crate::House;
 use crate::problem::Problem;
@@ -44,14 +45,37 @@ pub(crate) fn writer_of(house: &House, key: &str) -> Result<Arc<App>, Problem> {
     access.sends_to().cloned().ok_or_else(Problem::may_not_write)
 }
 
-/// Returns the id of the app that a reader may read: that of the key, or the one that the admin names.
+/// Returns the id of the app that a reader may read.
 pub(crate) fn reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<String, Problem> {
     holder_of(house, headers, uri, Scope::Read)
 }
 
-/// Returns the id of the app in which the holder of the key may do something: that of the key, or the one that the admin
-/// names.
+/// Returns the id of the app in which the holder of the key may do something.
 pub(crate) fn holder_of(house: &House, headers: &HeaderMap, uri: &Uri, what: Scope) -> Result<String, Problem> {
+    let (access, app) = asked_about(house, headers, uri)?;
+    if access.may(what, &app.id) { Ok(app.id.to_string()) } else { Err(Problem::may_not(what)) }
+}
+
+/// Returns the app whose policy somebody may read: readers, and those who put another one.
+pub(crate) fn policy_reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<Arc<App>, Problem> {
+    let (access, app) = asked_about(house, headers, uri)?;
+    let may = [Scope::Read, Scope::WritePolicy].into_iter().any(|scope| access.may(scope, &app.id));
+    if may { Ok(app) } else { Err(Problem::may_not(Scope::Read)) }
+}
+
+/// Returns the app whose policy somebody may put, and what may be seen of their key.
+pub(crate) fn policy_writer_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Arc<App>, String), Problem> {
+    let (access, app) = asked_about(house, headers, uri)?;
+    if !access.may(Scope::WritePolicy, &app.id) {
+        return Err(Problem::may_not_put_policy());
+    }
+    // It was just found to be a key of ours.
+    let label = presented_key(headers, uri).and_then(|key| Label::parse(&key).ok()).ok_or_else(Problem::unknown_key)?;
+    Ok((app, label.to_string()))
+}
+
+/// Returns who is asking, and about which app: that of the key, or the one that the admin names.
+fn asked_about(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Access, Arc<App>), Problem> {
     let key = presented_key(headers, uri).ok_or_else(Problem::no_key)?;
     let access = who(house, &key)?;
     let app = match &access.app {
@@ -62,7 +86,7 @@ pub(crate) fn holder_of(house: &House, headers: &HeaderMap, uri: &Uri, what: Sco
             registry.app(&asked).map_err(|_unknown| Problem::not_found("app"))?.clone()
         }
     };
-    if access.may(what, &app.id) { Ok(app.id.to_string()) } else { Err(Problem::may_not(what)) }
+    Ok((access, app))
 }
 
 pub(crate) fn who(house: &House, key: &str) -> Result<Access, Problem> {

@@ -105,7 +105,7 @@ fn rows<'a>(out: &mut String, rows: impl Iterator<Item = (&'a str, &'a str)>) ->
 fn operations(document: &Value) -> impl Iterator<Item = (&str, &'static str, &Value)> {
     let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
     paths.flat_map(|(path, item)| {
-        let methods = [("get", "GET"), ("post", "POST")].into_iter();
+        let methods = [("get", "GET"), ("put", "PUT"), ("post", "POST")].into_iter();
         methods.filter_map(move |(key, method)| item.get(key).map(|operation| (path.as_str(), method, operation)))
     })
 }
@@ -160,9 +160,11 @@ mod tests {
     #[test]
     fn every_route_is_in_the_document_and_nothing_else_is() {
         let read = crate::routes().map(|(path, _)| path);
+        let policy = crate::policy::routes();
         let routes: BTreeSet<(&str, &str)> = read
             .iter()
             .map(|path| (*path, "GET"))
+            .chain(policy.iter().flat_map(|(path, _, methods)| methods.iter().map(|method| (*path, *method))))
             .chain(crate::ingest::NAMED_PATHS.iter().map(|path| (*path, "POST")))
             .collect();
         let document = document();

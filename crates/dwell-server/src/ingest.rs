@@ -23,6 +23,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::House;
 use crate::auth::{presented_key, writer_of};
+use crate::policy::words_of;
 use crate::problem::Problem;
 
 /// The paths of the dialect that the document names. [`Endpoint::from_path`] knows a few more of the same meaning.
@@ -63,20 +64,20 @@ async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem
     let presented = presented_key(request.headers(), request.uri());
     // A key that nobody knows is not worth reading a body for.
     let mut app = presented.as_deref().map(|key| writer_of(house, key)).transpose()?;
-    let body = read(house, request.into_body()).await?;
+    let body = read(house, request.into_body(), house.limits.batch_bytes).await?;
     let received_at = (house.clock)();
     let open = match envelope::open(&body, house.limits.batch_bytes) {
         Ok(open) => open,
         Err(error) => return Ok(refuse_body(house, app.as_deref(), &error)),
     };
-    let words = app.as_deref().map(App::words).unwrap_or_default();
+    let words = app.as_deref().map(|app| words_of(house, app, received_at)).transpose()?.unwrap_or_default();
     let mut decoded = segment::decode(&open, endpoint, received_at, &house.limits, &words);
     let own_words;
     if app.is_none() {
         let found = writer_of(house, decoded.write_key.as_deref().ok_or_else(Problem::no_key)?)?;
-        if !found.names.is_empty() {
+        own_words = words_of(house, &found, received_at)?;
+        if own_words != words {
             // Only now is it known what the app calls its events.
-            own_words = found.words();
             decoded = segment::decode(&open, endpoint, received_at, &house.limits, &own_words);
         }
         app = Some(found);
@@ -141,8 +142,8 @@ fn record_of<'a>(app: &'a str, event: &'a Event<'_>) -> Record<'a> {
     }
 }
 
-async fn read(house: &House, body: Body) -> Result<Bytes, Problem> {
-    let most = house.limits.batch_bytes;
+/// Reads a body, which may have so many bytes and take so long.
+pub(crate) async fn read(house: &House, body: Body, most: usize) -> Result<Bytes, Problem> {
     let reading = tokio::time::timeout(house.body_timeout, Limited::new(body, most).collect());
     match reading.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -12,14 +12,16 @@ mod auth;
 mod document;
 pub mod door;
 mod ingest;
+mod lab;
 mod metrics;
+mod policy;
 mod problem;
 mod settings;
 mod stream;
 mod webhooks;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -32,6 +34,7 @@ use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
 use dwell_engine::Desk;
 use dwell_keys::registry::Registry;
+use dwell_policy::policies::{Base, Policies};
 use dwell_store::Log;
 
 use crate::metrics::Counts;
@@ -48,6 +51,8 @@ pub struct House {
     pub desk: Desk,
     /// Who knows the apps and their keys.
     pub registry: Arc<RwLock<Registry>>,
+    /// What holds in each app.
+    pub policies: Arc<Policies>,
     /// What time it is.
     pub clock: Clock,
     /// How much is read of what anybody sends.
@@ -66,13 +71,15 @@ pub struct House {
 }
 
 impl House {
-    /// Puts a house together with the usual limits.
+    /// Puts a house together with the usual limits, and the usual policy for apps that have none.
     #[must_use]
     pub fn new(log: Arc<dyn Log>, desk: Desk, registry: Arc<RwLock<Registry>>, clock: Clock) -> Self {
+        let data = registry.read().unwrap_or_else(PoisonError::into_inner).folder().to_owned();
         House {
             log,
             desk,
             registry,
+            policies: Arc::new(Policies::new(&data, Base::default())),
             clock,
             limits: Limits::default(),
             body_timeout: Duration::from_secs(10),
@@ -86,7 +93,7 @@ impl House {
 }
 
 /// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 18] {
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 19] {
     [
         ("/healthz", get(api::health)),
         ("/readyz", get(api::ready)),
@@ -96,6 +103,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 18] {
         ("/docs", get(document::docs)),
         ("/v1/app", get(api::app)),
         ("/v1/series", get(api::series)),
+        ("/v1/lab", get(lab::lab)),
         ("/v1/users", get(api::users)),
         ("/v1/users/{user}", get(api::user)),
         ("/v1/users/{user}/sessions", get(api::sessions)),
@@ -111,8 +119,10 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 18] {
 
 /// Returns everything that is answered.
 pub fn router(house: Arc<House>) -> Router {
+    let policy = policy::routes().into_iter().map(|(path, method, _)| (path, method));
     routes()
         .into_iter()
+        .chain(policy)
         .fold(Router::new(), |router, (path, method)| router.route(path, method))
         .method_not_allowed_fallback(|| async { problem::Problem::only_read() })
         .fallback(ingest::ingest)

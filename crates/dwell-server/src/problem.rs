@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dwell_engine::EngineError;
 use dwell_keys::access::Scope;
+use dwell_policy::error::VersionError;
 use dwell_store::StoreError;
 use serde::Serialize;
 
@@ -52,6 +53,20 @@ impl Problem {
 
     pub fn may_not_write() -> Self {
         Problem::new(StatusCode::FORBIDDEN, "may_not_write", "events are sent with a write key")
+    }
+
+    pub fn may_not_put_policy() -> Self {
+        let detail = "putting a policy needs a secret key of scope write_policy or admin_app, or the admin key";
+        Problem::new(StatusCode::FORBIDDEN, "may_not_put_policy", detail)
+    }
+
+    pub fn which_version() -> Self {
+        let detail = "say which version is to be replaced: the ETag of /v1/policy, as `If-Match`";
+        Problem::new(StatusCode::PRECONDITION_REQUIRED, "which_version", detail)
+    }
+
+    pub fn no_cursor() -> Self {
+        Problem::bad_request("this cursor is none of ours: begin without one")
     }
 
     pub fn which_app() -> Self {
@@ -111,6 +126,26 @@ impl From<StoreError> for Problem {
             | StoreError::Io { .. }
             | StoreError::Books { .. }
             | StoreError::Backwards { .. } => unavailable("store").again_in(30),
+        }
+    }
+}
+
+impl From<VersionError> for Problem {
+    fn from(error: VersionError) -> Self {
+        let problem = |status, code| Problem::new(status, code, error.to_string());
+        match &error {
+            VersionError::Replaced { .. } => problem(StatusCode::PRECONDITION_FAILED, "replaced"),
+            VersionError::NoVersion { .. } => Problem::not_found("version"),
+            VersionError::NoApp { .. } => Problem::not_found("app"),
+            VersionError::Policy(_) => problem(StatusCode::BAD_REQUEST, "bad_policy"),
+            VersionError::TooEarly { .. } => problem(StatusCode::BAD_REQUEST, "too_early"),
+            VersionError::Note { .. } => problem(StatusCode::BAD_REQUEST, "bad_request"),
+            VersionError::TooLong { .. } => problem(StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            VersionError::TooMany { .. } => problem(StatusCode::CONFLICT, "too_many_versions"),
+            VersionError::Busy { .. } => problem(StatusCode::SERVICE_UNAVAILABLE, "busy").again_in(1),
+            VersionError::Io { .. } | VersionError::Damaged { .. } => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, "store").again_in(30)
+            }
         }
     }
 }

@@ -34,6 +34,16 @@ const READ: [&str; 6] = [
 /// Every route that shows how an app is run, with what of it is nobody else's.
 const MANAGE: [&str; 2] = ["/v1/webhooks", "/v1/webhooks/{id}/dead"];
 
+/// Every route that tells of a policy or puts one: method, path, and whether it puts.
+const POLICY: [(&str, &str, bool); 6] = [
+    ("PUT", "/v1/policy", true),
+    ("POST", "/v1/policy/versions/1/restore", true),
+    ("GET", "/v1/policy", false),
+    ("GET", "/v1/lab", false),
+    ("GET", "/v1/policy/versions", false),
+    ("GET", "/v1/policy/versions/1", false),
+];
+
 struct Street {
     house: Arc<House>,
     /// What it is, the key, and how a reader of the other app's user is to be answered.
@@ -45,6 +55,10 @@ struct Street {
     admin: String,
     webhook: String,
     app: String,
+    /// Those who may put the policy of our app, and one who may put that of another.
+    putters: Vec<(&'static str, String)>,
+    their_putter: String,
+    ours_id: String,
     _folder: tempfile::TempDir,
 }
 
@@ -76,6 +90,18 @@ impl Street {
             ("no key of ours", "dw_s_0000000000000000000000000000000000000000000000000000".to_owned()),
             ("nothing like a key", "hello".to_owned()),
         ];
+        let mut secret = |app, scope| {
+            let key = registry.add_key(Purpose::Secret(app, [scope].into_iter().collect()), None, NOW).unwrap();
+            key.text.reveal().to_owned()
+        };
+        let putters = vec![
+            ("one who puts the policy", secret("ours", Scope::WritePolicy)),
+            ("one who may do all within the app", secret("ours", Scope::AdminApp)),
+        ];
+        let their_putter = secret("theirs", Scope::WritePolicy);
+        let admin = registry.add_key(Purpose::Admin, None, NOW).unwrap().text.reveal().to_owned();
+        let putters = putters.into_iter().chain([("the admin", admin)]).collect();
+        let ours_id = ours.id.to_string();
         let log = Arc::new(MemoryLog::new());
         let books: Arc<dyn Books> = Arc::new(MemoryBooks::new());
         let rules: Arc<AppRules> = Arc::new(AppRules::of(&Policy::default(), Zone::default()));
@@ -118,16 +144,27 @@ impl Street {
             admin,
             webhook,
             app: ours.id.to_string(),
+            putters,
+            their_putter,
+            ours_id,
             _folder: folder,
         }
     }
 
     async fn ask(&self, path: &str, key: Option<&str>) -> (StatusCode, String) {
-        let mut request = Request::get(path);
+        self.ask_by("GET", path, key, Body::empty()).await
+    }
+
+    async fn ask_by(&self, method: &str, path: &str, key: Option<&str>, body: Body) -> (StatusCode, String) {
+        let mut request = Request::builder().method(method).uri(path);
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let response = router(self.house.clone()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        if method != "GET" {
+            let newest = self.house.policies.history(&self.ours_id).unwrap().newest();
+            request = request.header("if-match", format!("\"{newest}\""));
+        }
+        let response = router(self.house.clone()).oneshot(request.body(body).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         (parts.status, String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned())
     }
@@ -234,4 +271,55 @@ async fn the_stream_opens_to_readers_only() {
     }
     let (status, _) = street.ask("/v1/sessions/stream", None).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
+}
+
+/// What is put where somebody puts, and what a restore is told.
+fn policy_body(path: &str) -> Body {
+    if path == "/v1/policy" { r#"{"policy":{"users":{"secret-bo":"7m"}}}"#.into() } else { "{}".into() }
+}
+
+#[tokio::test]
+async fn a_policy_is_put_and_read_by_those_who_may_and_nobody_else() {
+    let street = Street::build();
+    let newest = || street.house.policies.history(&street.ours_id).unwrap().newest();
+    for (method, path, puts) in POLICY {
+        for (what, key) in &street.putters {
+            let asked = if *what == "the admin" { format!("{path}?app={}", street.ours_id) } else { path.to_owned() };
+            let before = newest();
+            let (status, body) = street.ask_by(method, &asked, Some(key), policy_body(path)).await;
+            assert_eq!(status, StatusCode::OK, "{method} {path} with {what}: {body}");
+            assert!(body.contains("secret-bo") || path == "/v1/policy/versions", "{method} {path} with {what}: {body}");
+            assert_eq!(newest(), before + u32::from(puts), "{method} {path} with {what}");
+        }
+    }
+    let there = newest();
+    for (method, path, puts) in POLICY {
+        let (status, body) = street.ask_by(method, path, None, policy_body(path)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path} without a key: {body}");
+        let (status, body) = street.ask_by(method, path, Some(&street.ours), policy_body(path)).await;
+        let expected = if puts { StatusCode::FORBIDDEN } else { StatusCode::OK };
+        assert_eq!(status, expected, "{method} {path} with a reader: {body}");
+        let theirs = ("one who puts the policy of another", street.their_putter.clone());
+        for (what, key) in street.keys.iter().chain([&theirs]) {
+            let (status, body) = street.ask_by(method, path, Some(key), policy_body(path)).await;
+            let allowed: &[StatusCode] = match *what {
+                "a write key of the app" | "a write key of another" => &[StatusCode::FORBIDDEN],
+                "a reader of another" if puts => &[StatusCode::FORBIDDEN],
+                // Their own app, which has no version; so what they replace or go back to is not there.
+                "a reader of another" => &[StatusCode::OK, StatusCode::NOT_FOUND],
+                "one who puts the policy of another" => {
+                    &[StatusCode::OK, StatusCode::NOT_FOUND, StatusCode::PRECONDITION_FAILED]
+                }
+                _ => &[StatusCode::UNAUTHORIZED],
+            };
+            assert!(allowed.contains(&status), "{method} {path} with {what}: {status} {body}");
+            assert!(!body.contains("secret-bo"), "{method} {path} with {what}: {body}");
+            // The id of an app in the query opens nothing to whom it does not belong.
+            let (status, body) =
+                street.ask_by(method, &format!("{path}?app={}", street.ours_id), Some(key), policy_body(path)).await;
+            assert!(allowed.contains(&status), "{method} {path} with {what}: {status} {body}");
+            assert!(!body.contains("secret-bo"), "{method} {path} with {what}: {body}");
+        }
+    }
+    assert_eq!(newest(), there, "somebody put the policy of an app that is not theirs");
 }

@@ -1,6 +1,7 @@
 //! Numbers, shares and spans as people read them.
 
 use dwell_core::time::Span;
+pub use dwell_policy::span::parse_span;
 
 /// Writes a whole number with commas: `1,234,567`.
 #[must_use]
@@ -39,38 +40,6 @@ pub fn span(span: Span) -> String {
 #[must_use]
 pub fn percent(part: f64, whole: f64) -> String {
     if whole == 0.0 { "-".to_owned() } else { format!("{:.1} %", 100.0 * part / whole) }
-}
-
-/// Reads a span like `30m`, `90s`, `1h30m`, `500ms` or `2 days`; a bare number is refused, since its unit is anyone's guess.
-pub fn parse_span(text: &str) -> Result<Span, String> {
-    let mut rest = text.trim();
-    let mut micros: i64 = 0;
-    if rest.is_empty() {
-        return Err("write a span with its unit, like 30m, 90s or 1h30m".to_owned());
-    }
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, tail) = rest.split_at(digits);
-        let tail = tail.trim_start();
-        let letters = tail.len() - tail.trim_start_matches(|c: char| c.is_alphabetic()).len();
-        let (unit, tail) = tail.split_at(letters);
-        let factor: i64 = match unit {
-            "us" | "µs" => 1,
-            "ms" => 1_000,
-            "s" | "sec" | "second" | "seconds" => 1_000_000,
-            "m" | "min" | "minute" | "minutes" => 60_000_000,
-            "h" | "hour" | "hours" => 3_600_000_000,
-            "d" | "day" | "days" => 86_400_000_000,
-            _ => return Err(format!("`{text}` is no span: write a number and its unit, like 30m, 90s or 1h30m")),
-        };
-        let number: i64 = number
-            .parse()
-            .map_err(|_| format!("`{text}` is no span: write a number and its unit, like 30m, 90s or 1h30m"))?;
-        let part = number.checked_mul(factor).ok_or_else(|| format!("`{text}` is longer than any span"))?;
-        micros = micros.checked_add(part).ok_or_else(|| format!("`{text}` is longer than any span"))?;
-        rest = tail.trim_start();
-    }
-    Ok(Span::from_micros(micros))
 }
 
 /// Reads a number like `10000`, `10k`, `100M` or `2.5M`.
@@ -120,16 +89,6 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_are_read_as_they_are_written() {
-        for (text, seconds) in [("30m", 1800), ("1h30m", 5400), ("90 s", 90), ("24h", 86_400), ("2 days", 172_800)] {
-            assert_eq!(parse_span(text), Ok(Span::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "30", "m", "30 parsecs", "99999999999999999999s", "9223372036854775807d"] {
-            assert!(parse_span(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn spans_show_their_two_largest_units() {

@@ -11,10 +11,10 @@ use dwell_core::words::EventWords;
 use dwell_lake::load::{Inputs, LoadError, Loaded};
 use dwell_lake::question::LateEvents;
 use dwell_lake::read::{ColumnFlags, EventColumn, FileFormat, Options, Rejection, RejectionSink, TimeUnit};
+use dwell_policy::text::Ruling;
 use jiff::tz::TimeZone;
 
 use crate::human::{count, parse_size};
-use crate::policy_file::Ruling;
 use crate::progress::Progress;
 
 /// Files of events, and what stands where in them.

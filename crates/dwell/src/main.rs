@@ -7,7 +7,6 @@ mod config;
 mod data_folder;
 mod human;
 mod input;
-mod nearest;
 mod page;
 mod policy_file;
 mod progress;
@@ -51,6 +50,8 @@ enum Command {
     Try(commands::try_it::Try),
     /// Add apps, and show them
     Apps(commands::apps::Apps),
+    /// Put the policy of an app, show it and its versions, and go back to one
+    Policy(commands::policy::PolicyCommand),
     /// Take events over HTTP, and keep every user's sessions up to the second
     Serve(commands::serve::Serve),
     /// Make keys, show them, rotate and revoke them
@@ -86,6 +87,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Simulate(args) => commands::simulate::run(args, &progress),
         Command::Try(args) => commands::try_it::run(args, &progress),
         Command::Apps(args) => commands::apps::run(args),
+        Command::Policy(args) => commands::policy::run(args, &progress),
         Command::Serve(args) => commands::serve::run(args),
         Command::Keys(args) => commands::keys::run(args, &progress),
         Command::Webhooks(args) => commands::webhooks::run(args, &progress),

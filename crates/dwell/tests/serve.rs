@@ -24,6 +24,7 @@ struct Server {
     read_key: String,
     app_key: String,
     webhook: String,
+    policy_key: String,
 }
 
 impl Drop for Server {
@@ -41,7 +42,7 @@ impl Server {
         let write_key = app["write_key"].as_str().unwrap().to_owned();
         let key =
             |scope| run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", scope]).trim().to_owned();
-        let (read_key, app_key) = (key("read"), key("admin_app"));
+        let (read_key, app_key, policy_key) = (key("read"), key("admin_app"), key("write_policy"));
         // Nobody is there, which harms nobody else.
         let add = ["webhooks", "add", "--app", "Reader", "--url", "https://hooks.invalid/dwell", "--json"];
         let webhook: Value = serde_json::from_str(&run(folder.path(), &add)).unwrap();
@@ -49,7 +50,7 @@ impl Server {
         // So that the status of every answer is seen without changing what the documents say to run.
         fs::write(folder.path().join(".curlrc"), "write-out = \"%{stderr}%{http_code}\"\n").unwrap();
         let (process, address) = serve(folder.path(), &[]);
-        Server { folder, process, address, write_key, read_key, app_key, webhook }
+        Server { folder, process, address, write_key, read_key, app_key, webhook, policy_key }
     }
 
     /// Returns the folder in which the binary lies, so that documents can call it by its name.
@@ -67,6 +68,7 @@ impl Server {
             .env("READ_KEY", &self.read_key)
             .env("APP_KEY", &self.app_key)
             .env("WEBHOOK_ID", &self.webhook)
+            .env("POLICY_KEY", &self.policy_key)
             .env("PATH", format!("{}:{}", Server::binaries(), std::env::var("PATH").unwrap_or_default()))
             .output()
             .unwrap();
@@ -179,7 +181,7 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    check_examples("api.md", 15);
+    check_examples("api.md", 23);
 }
 
 #[test]
@@ -218,12 +220,14 @@ fn every_example_of_the_openapi_document_works() {
     let document: Value = serde_json::from_str(&document).unwrap();
     let operations = || document["paths"].as_object().unwrap().iter().flat_map(|(_, item)| item.as_object().unwrap());
     let sample = |operation: &Value| operation["x-codeSamples"][0]["source"].as_str().unwrap().to_owned();
-    // Somebody has to be there before anybody can be asked about.
-    for (method, operation) in operations().filter(|(method, _)| *method == "post") {
-        let (answer, status) = server.run(&sample(operation));
-        assert_eq!(status, 200, "{method}: {answer}");
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!(answer["received"], answer["accepted"], "{answer}");
+    // Somebody has to be there before anybody can be asked about, and something before it is changed.
+    for method in ["put", "post"] {
+        for (_, operation) in operations().filter(|(one, _)| *one == method) {
+            let (answer, status) = server.run(&sample(operation));
+            assert_eq!(status, 200, "{method}: {answer}");
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            assert_eq!(answer["received"], answer["accepted"], "{answer}");
+        }
     }
     server.settle();
     for (_, operation) in operations().filter(|(method, _)| *method == "get") {
@@ -359,12 +363,12 @@ fn what_of_a_policy_is_not_obeyed_is_said_at_the_start() {
     server.process.kill().unwrap();
     drop(server.process.wait());
     let policy =
-        "timeout = \"10m\"\n[platforms]\nios = \"15m\"\n[users]\nada = \"2h\"\n[events]\n\"Ride Ended\" = \"closed\"\n";
+        "timeout = \"10m\"\n[[audiences]]\nname = \"vip\"\ntimeout = \"3h\"\n[platforms]\nios = \"15m\"\n[users]\nada = \"2h\"\n[events]\n\"Ride Ended\" = \"closed\"\n";
     fs::write(server.folder.path().join("policy.toml"), policy).unwrap();
     (server.process, server.address) = serve(server.folder.path(), &["--set", "sessions.policy=policy.toml"]);
     let said = fs::read_to_string(server.folder.path().join("serve.err")).unwrap();
-    assert!(said.contains("part=\"events\""), "{said}");
-    for part in ["audiences", "platforms", "users"] {
-        assert!(!said.contains(part), "{part}: {said}");
+    assert!(said.contains("part=\"audiences\""), "{said}");
+    for part in ["events", "platforms", "users"] {
+        assert!(!said.contains(&format!("part=\"{part}\"")), "{part}: {said}");
     }
 }

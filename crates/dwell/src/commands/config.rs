@@ -71,7 +71,8 @@ fn check_files(config: &Config) -> anyhow::Result<()> {
         }
     }
     if let Some(policy) = &config.sessions.policy {
-        policy_file::read(policy, &TimeZone::UTC).context("sessions.policy")?;
+        let ruling = policy_file::read(policy, &TimeZone::UTC).context("sessions.policy")?;
+        ruling.words().context("sessions.policy")?;
     }
     Ok(())
 }

@@ -20,13 +20,15 @@ use dwell_lake::load::{Inputs, Loaded};
 use dwell_lake::question::Question;
 use dwell_lake::sessionize::Agreement;
 use dwell_lake::sweep::{SweepError, sweep};
+use dwell_policy::span::timeout;
+use dwell_policy::text::Ruling;
 
 use crate::chart::chart;
 use crate::commands::sessions::{question, tell_plans};
 use crate::human::{count, span};
 use crate::input::{InputArgs, Rejects, Wanted};
 use crate::page::html;
-use crate::policy_file::{PolicyArgs, Ruling, timeout};
+use crate::policy_file::PolicyArgs;
 use crate::progress::Progress;
 use crate::report::{
     AdviceReport, Compared, Curve, GridRow, Lane, Milestone, Point, Report, Split, SplitValue, VENDORS, gap_bins,

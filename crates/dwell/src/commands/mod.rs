@@ -4,6 +4,7 @@ pub mod apps;
 pub mod config;
 pub mod keys;
 pub mod lab;
+pub mod policy;
 pub mod serve;
 pub mod sessions;
 pub mod simulate;

@@ -1,6 +1,6 @@
 //! `dwell serve`: one process, one data folder.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use dwell_core::policy::{Policy, Version};
 use dwell_core::time::Span;
 use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
 use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker, WorkerOptions};
+use dwell_keys::app::AppId;
 use dwell_keys::registry::Registry;
+use dwell_policy::calendar::zone_table;
+use dwell_policy::policies::{Base, Policies};
+use dwell_policy::text::not_obeyed;
 use dwell_server::House;
 use dwell_server::door::{self, Door};
 use dwell_store::{Books, BooksOptions, Check, DiskBooks, DiskLog, Log, LogOptions, OnDamage};
@@ -54,16 +57,10 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     tell(&config);
     let data = &config.server.data;
     let mut registry = Registry::make(data)?;
-    let policy = match &config.sessions.policy {
-        Some(path) => {
-            let ruling = policy_file::read(path, &TimeZone::UTC)?;
-            for part in not_obeyed(&ruling.policy, &ruling.events) {
-                warn!(policy = %path.display(), part, "the live server does not obey this part of the policy");
-            }
-            ruling.policy
-        }
-        None => Policy::default(),
-    };
+    let policies = Arc::new(Policies::new(data, base(&config)?));
+    for app in registry.apps() {
+        policies.history(app.id.as_str())?;
+    }
     let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(&config))?);
     // One half keeps users as the engine needs them, the other what lies around them on disk.
     let cache_bytes = config.books.cache_bytes / 2;
@@ -73,7 +70,8 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         println!("the admin key, shown this once: {}", admin.text.reveal());
     }
     let registry = Arc::new(RwLock::new(registry));
-    let rules: Arc<dyn RulesOf> = Arc::new(Rules { policy, registry: registry.clone(), known: Mutex::default() });
+    let rules: Arc<dyn RulesOf> =
+        Arc::new(Rules { policies: policies.clone(), registry: registry.clone(), known: Mutex::default() });
     let steady = SteadyClock::start();
     let desk = Desk::new(books.clone(), rules.clone());
     let webhooks = Arc::<Board>::default();
@@ -81,6 +79,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let stopped = Arc::new(OnceLock::new());
     let mut house = House::new(log.clone(), desk, registry.clone(), Arc::new(move || steady.now()));
     house.webhooks = webhooks;
+    house.policies = policies.clone();
     house.limits = Limits {
         event_bytes: config.ingest.event_bytes,
         batch_bytes: config.ingest.batch_bytes,
@@ -110,7 +109,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     })?;
     let watch = std::thread::Builder::new().name("watch".to_owned()).spawn({
         let (stop, registry) = (stop.clone(), registry);
-        move || watch(&registry, &stop, steady)
+        move || watch(&registry, &policies, &stop, steady)
     })?;
     let courier = std::thread::Builder::new().name("courier".to_owned()).spawn({
         let stop = stop.clone();
@@ -136,11 +135,16 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     }
 }
 
-/// Names what of a policy is for audiences, or is said of names of events, and so is not obeyed here yet.
-fn not_obeyed(policy: &Policy, events: &[(String, String)]) -> Vec<&'static str> {
-    let any = |has: fn(&Version) -> bool| policy.versions().iter().any(has);
-    let parts = [(any(|version| !version.audiences.is_empty()), "audiences"), (!events.is_empty(), "events")];
-    parts.into_iter().filter(|(there, _)| *there).map(|(_, part)| part).collect()
+/// Reads what holds for apps that have no policy of their own.
+fn base(config: &Config) -> anyhow::Result<Base> {
+    let Some(path) = &config.sessions.policy else { return Ok(Base::default()) };
+    let ruling = policy_file::read(path, &TimeZone::UTC)?;
+    let words = ruling.words().with_context(|| format!("the policy {} cannot be used", path.display()))?;
+    let parts: BTreeSet<&str> = ruling.policy.versions().iter().flat_map(not_obeyed).collect();
+    for part in parts {
+        warn!(policy = %path.display(), part, "the live server does not obey this part of the policy");
+    }
+    Ok(Base { policy: ruling.policy, words })
 }
 
 fn listen(config: &Config, house: Arc<House>, stopping: Arc<AtomicBool>) -> anyhow::Result<()> {
@@ -217,13 +221,15 @@ fn turn_the_crank(
     Ok(())
 }
 
-/// Looks after what changes outside: apps, keys and the machine's clock.
-fn watch(registry: &RwLock<Registry>, stop: &AtomicBool, clock: SteadyClock) {
+/// Looks after what changes outside: apps, keys, policies and the machine's clock.
+fn watch(registry: &RwLock<Registry>, policies: &Policies, stop: &AtomicBool, clock: SteadyClock) {
     let mut told = Span::ZERO;
+    let mut mistakes = BTreeMap::new();
     while !stop.load(Ordering::Relaxed) {
         if let Err(error) = registry.write().unwrap_or_else(PoisonError::into_inner).refresh() {
             warn!(%error, "apps and keys stay as they were");
         }
+        look_at_policies(registry, policies, &mut mistakes);
         let off = clock.off_by();
         if Span::from_minutes(1) <= span_between(off, told) {
             warn!(
@@ -236,27 +242,60 @@ fn watch(registry: &RwLock<Registry>, stop: &AtomicBool, clock: SteadyClock) {
     }
 }
 
+/// Looks for versions of policies that commands put. What is wrong with those of an app is said once, not each second.
+fn look_at_policies(registry: &RwLock<Registry>, policies: &Policies, mistakes: &mut BTreeMap<AppId, String>) {
+    let apps: Vec<AppId> = {
+        let registry = registry.read().unwrap_or_else(PoisonError::into_inner);
+        registry.apps().map(|app| app.id.clone()).collect()
+    };
+    for app in apps {
+        match policies.refresh(app.as_str()) {
+            Ok(changed) => {
+                if changed {
+                    info!(%app, "a version of the policy was put by a command");
+                }
+                mistakes.remove(&app);
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if mistakes.get(&app) != Some(&error) {
+                    warn!(%app, %error, "the policy stays as it was");
+                    mistakes.insert(app, error);
+                }
+            }
+        }
+    }
+}
+
 fn span_between(one: Span, other: Span) -> Span {
     Span::from_micros((one.as_micros() - other.as_micros()).abs())
 }
 
-/// One policy for all apps, each with its own zone.
+/// Each app's own policy and zone.
 struct Rules {
-    policy: Policy,
+    policies: Arc<Policies>,
     registry: Arc<RwLock<Registry>>,
-    known: Mutex<HashMap<String, Arc<AppRules>>>,
+    /// By app: of which version these are the rules, and the rules.
+    known: Mutex<HashMap<String, (u32, Arc<AppRules>)>>,
 }
 
 impl RulesOf for Rules {
     fn rules_of(&self, app: &str) -> Arc<AppRules> {
+        // The versions of all apps were read at the start; those of one that was added since may be damaged.
+        let history = self.policies.history(app).unwrap_or_else(|why| {
+            error!(app, error = %why, "the policy of the server is taken, since that of the app cannot be read");
+            Arc::default()
+        });
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rules) = known.get(app) {
+        if let Some((newest, rules)) = known.get(app)
+            && *newest == history.newest()
+        {
             return rules.clone();
         }
         let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
-        let zone = registry.app(app).map(|app| policy_file::zone_table(app.zone.time_zone())).unwrap_or_default();
-        let rules = Arc::new(AppRules::of(&self.policy, zone));
-        known.insert(app.to_owned(), rules.clone());
+        let zone = registry.app(app).map(|app| zone_table(app.zone.time_zone())).unwrap_or_default();
+        let rules = Arc::new(AppRules::of(&history.policy(&self.policies.base().policy), zone));
+        known.insert(app.to_owned(), (history.newest(), rules.clone()));
         rules
     }
 }

@@ -19,11 +19,13 @@ use dwell_lake::sweep::{SweepError, sweep};
 use dwell_lake::write::WriteError;
 use dwell_lake::write::parquet::ParquetFile;
 use dwell_lake::write::text::{TextFile, TextFormat};
+use dwell_policy::calendar::moment;
+use dwell_policy::text::Ruling;
 use serde_json::json;
 
 use crate::human::{count, percent, span};
 use crate::input::{InputArgs, Rejects, Wanted};
-use crate::policy_file::{PolicyArgs, Ruling, moment};
+use crate::policy_file::PolicyArgs;
 use crate::progress::Progress;
 
 /// What to make sessions of.
@@ -107,7 +109,7 @@ pub fn tell_plans(inputs: &Inputs, progress: &Progress) {
 /// Puts together what is asked.
 pub fn question(args: &InputArgs, ruling: &Ruling, inputs: &Inputs, loaded: &Loaded) -> anyhow::Result<Question> {
     let as_of = match &args.as_of {
-        Some(text) => moment(text, &args.zone).context("--as-of")?,
+        Some(text) => moment(text, &args.zone).map_err(anyhow::Error::msg).context("--as-of")?,
         None => Timestamp::from_micros(loaded.grouped.told_until().unwrap_or(0)),
     };
     Ok(Question::new(&args.app, &ruling.policy, &ruling.audiences, &inputs.names, as_of, args.late()))

@@ -5,10 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use dwell_policy::nearest::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-use crate::nearest::nearest;
 
 /// The defaults, which are the manual.
 pub const DEFAULTS: &str = include_str!("../../../../dwell.toml");

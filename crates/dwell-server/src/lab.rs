@@ -1,0 +1,88 @@
+//! The lab of a live app: what every timeout would have done, up to the events that have been read.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use dwell_core::lab::ledger::{CurvePoint, GapLedger};
+use dwell_core::lab::lengths::Grid;
+use dwell_core::time::Timeout;
+use dwell_policy::span::timeout;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::House;
+use crate::api::{Answer, asked_in, seconds};
+use crate::auth::policy_reader_of;
+use crate::problem::Problem;
+
+/// How many timeouts may be named in a question.
+const MOST_TIMEOUTS: usize = 1_000;
+
+#[derive(Deserialize)]
+pub(crate) struct LabAsked {
+    timeouts: Option<String>,
+    versus: Option<String>,
+}
+
+/// The curve of an app at some timeouts, or at every whole second, beside the timeout in force.
+pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
+    let app = policy_reader_of(&house, &headers, &uri)?;
+    let asked: LabAsked = asked_in(&uri)?;
+    let timeouts = match asked.timeouts.as_deref() {
+        None => Grid::standard().timeouts().to_vec(),
+        Some("all") => Vec::new(),
+        Some(list) => read_all(list)?,
+    };
+    let now = (house.clock)();
+    let history = house.policies.history(app.id.as_str())?;
+    let standing = history.policy(&house.policies.base().policy).standing_of("", &[], &[]);
+    let in_force = standing.timeout_at(now, 0).timeout;
+    let versus = asked.versus.as_deref().map_or(Ok(in_force), |text| read_one("versus", text))?;
+    let ledger = house.desk.lab(app.id.as_str())?;
+    let curve = ledger.curve();
+    let at = |timeout: Timeout| curve.get(timeout.as_secs() as usize - 1);
+    let points: Vec<Value> = if timeouts.is_empty() {
+        curve.iter().map(point_json).collect()
+    } else {
+        timeouts.iter().filter_map(|timeout| at(*timeout)).map(point_json).collect()
+    };
+    Ok(Json(json!({
+        "app": app.id.as_str(),
+        "in_force_seconds": in_force.as_secs(),
+        "read_up_to": house.desk.offset().number(),
+        "sessions_always": ledger.sessions_always(),
+        "versus": at(versus).map(point_json),
+        "points": points,
+        "gaps": gaps_json(&ledger),
+    })))
+}
+
+fn point_json(point: &CurvePoint) -> Value {
+    json!({
+        "timeout_seconds": point.timeout.as_secs(),
+        "sessions": point.sessions,
+        "total_length_seconds": seconds(point.total_length.as_micros()),
+        "mean_length_seconds": seconds(point.mean_length().as_micros()),
+    })
+}
+
+/// Gaps between sessions by their whole seconds, without zeros.
+fn gaps_json(ledger: &GapLedger) -> Vec<[u64; 2]> {
+    let gaps = ledger.gaps().enumerate().filter(|(_, count)| *count != 0);
+    gaps.map(|(second, count)| [second as u64, count]).collect()
+}
+
+fn read_all(list: &str) -> Result<Vec<Timeout>, Problem> {
+    if MOST_TIMEOUTS < list.split(',').count() {
+        return Err(Problem::bad_request(format!(
+            "`timeouts` names more than {MOST_TIMEOUTS}: ask for all, which is every whole second"
+        )));
+    }
+    list.split(',').map(|text| read_one("timeouts", text)).collect()
+}
+
+fn read_one(name: &str, text: &str) -> Result<Timeout, Problem> {
+    timeout(text.trim()).map_err(|why| Problem::bad_request(format!("`{name}` cannot be read: {why}")))
+}
