@@ -114,16 +114,19 @@ impl Lab {
         let mut from = 0;
         while from + 1 < moments.len() {
             let around = &moments[from..moments.len().min(from + LARGEST_BLOCK + 1)];
+            let mut first_place = None;
+            let mut last_place = 0;
             for pair in around.windows(2) {
                 let silence = Silence::between_actions(pair[0], pair[1]);
                 let reached = timeouts_reached(&silence, standing);
                 ledger.part(reached, silence.gap());
                 milestones.part(reached);
-                let place = lengths.grid().up_to(reached);
-                lengths.add_single(before.min(place));
-                before = place;
-                block.push(place);
+                last_place = lengths.grid().up_to(reached);
+                first_place.get_or_insert(last_place);
+                block.push(last_place);
             }
+            lengths.add_single(before.min(first_place.unwrap_or(all)));
+            before = last_place;
             block.note(around, actions, lengths);
             from += LARGEST_BLOCK;
         }
