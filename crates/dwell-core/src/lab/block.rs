@@ -12,13 +12,16 @@ use crate::time::Timestamp;
 /// A word has so many bits.
 pub(crate) const LARGEST_BLOCK: usize = 64;
 
+/// More places than a grid has: a power of two, so that no place can miss.
+const PLACES: usize = (LARGEST_GRID + 1).next_power_of_two();
+
 /// Gaps in a row, each as its place in the grid: how many timeouts of the grid it reaches.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     places: [u8; LARGEST_BLOCK],
     gaps: usize,
     /// By place: the gaps that have it, as bits. What is not in use is nothing.
-    here: [u64; LARGEST_GRID + 1],
+    here: [u64; PLACES],
     /// The places that there are, as bits; the last one stands with the first.
     present: u64,
 }
@@ -26,17 +29,25 @@ pub(crate) struct Block {
 impl Block {
     /// Begins with no gap.
     pub const fn new() -> Self {
-        Block { places: [0; LARGEST_BLOCK], gaps: 0, here: [0; LARGEST_GRID + 1], present: 0 }
+        Block { places: [0; LARGEST_BLOCK], gaps: 0, here: [0; PLACES], present: 0 }
     }
 
-    /// Takes the next gap; there is room for [`LARGEST_BLOCK`].
+    /// Takes gaps, at least one and at most [`LARGEST_BLOCK`], each with its place.
     #[inline]
-    pub fn push(&mut self, place: u8) {
-        let gap = self.gaps % LARGEST_BLOCK;
-        self.places[gap] = place;
-        self.here[usize::from(place)] |= 1 << gap;
-        self.present |= 1 << (usize::from(place) % LARGEST_GRID);
-        self.gaps = gap + 1;
+    pub fn fill<G>(&mut self, gaps: impl ExactSizeIterator<Item = G>, mut place_of: impl FnMut(G) -> u8) {
+        self.gaps = gaps.len();
+        let mut present = 0;
+        for (number, (place, gap)) in self.places.iter_mut().zip(gaps).enumerate() {
+            *place = place_of(gap);
+            self.here[usize::from(*place) % PLACES] |= 1 << number;
+            present |= 1 << (usize::from(*place) % LARGEST_GRID);
+        }
+        self.present = present;
+    }
+
+    /// Returns the places of the first gap and of the last.
+    pub fn outermost(&self) -> (u8, u8) {
+        (self.places[0], self.places[self.gaps.saturating_sub(1) % LARGEST_BLOCK])
     }
 
     /// Notes all sessions that are known by the gaps so far, but for those of the first and the last action alone, and
@@ -47,7 +58,10 @@ impl Block {
         // The shortest gaps yet before which, or after which, there is none as long.
         let mut beyond = first_of(breaks) | last_of(breaks);
         let mut alone = (breaks & (breaks >> 1)).count_ones();
-        lengths.add_singles(LARGEST_GRID as u8, alone);
+        // A smaller grid has no such place.
+        if alone != 0 {
+            lengths.add_singles(LARGEST_GRID as u8, alone);
+        }
         while self.present != 0 {
             let place = 63 - self.present.leading_zeros();
             self.present ^= 1 << place;
