@@ -1,11 +1,14 @@
 //! Read as it lies, a log says what it says when it is put aside by user, or nothing.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, StringArray, TimestampMicrosecondArray, types::Int32Type};
+use dwell_core::policy::Policy;
+use dwell_core::time::Timestamp;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
@@ -13,8 +16,13 @@ use proptest::prelude::*;
 use super::InOrder;
 use crate::load::Inputs;
 use crate::log::Log;
+use crate::names::Names;
+use crate::question::{LateEvents, Question};
 use crate::read::{Options, ParquetFile};
+use crate::sessionize::{Sessionize, Tally};
 use crate::sweep::{Events, SweepError, User, Visitor};
+use crate::write::WriteError;
+use crate::write::text::{TextFile, TextFormat};
 
 /// A user with the moments of all events.
 type Person = (String, Vec<i64>);
@@ -116,6 +124,51 @@ fn a_user_of_many_row_groups_is_one() {
         }
     }
     assert_eq!(check(&[&[("b", 3), ("b", 1), ("b", 2)]], 1, Shape::Texts, 2), Outcome::Same, "who is alone, too");
+}
+
+/// Returns the sessions as they are written.
+fn written(log: &Log<'_>, threads: usize) -> Result<String, SweepError<WriteError>> {
+    let out = tempfile::NamedTempFile::new().unwrap();
+    let nobody = BTreeMap::new();
+    let as_of = Timestamp::from_micros(log.told_until().unwrap());
+    let question = Question::new("app", &Policy::default(), &nobody, &Names::default(), as_of, LateEvents::LeftOut);
+    let writer = Box::new(out.reopen().unwrap());
+    let file = TextFile::new(out.path().to_owned(), writer, TextFormat::Csv, Arc::new(Vec::new())).unwrap();
+    let visitors = (0..threads).map(|_| Sessionize::new(&question, Tally::default(), file.sink()));
+    let swept = log.sweep(visitors.collect(), &|_| ())?;
+    assert!(swept.iter().all(|visitor| visitor.broken.is_none()));
+    drop(swept);
+    file.finish().unwrap();
+    Ok(std::fs::read_to_string(out.path()).unwrap())
+}
+
+#[test]
+fn sessions_are_written_alike_and_nobody_waits_for_a_promise_that_is_broken() {
+    const HOUR: i64 = 3_600_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.parquet");
+    let rows: Vec<(String, i64)> =
+        (0..400).map(|row| (format!("user{:03}", row / 7), (row * 37 % 11) * HOUR / 4 + row)).collect();
+    let mut rows: Vec<(&str, i64)> = rows.iter().map(|(user, at)| (user.as_str(), *at)).collect();
+    for comes_back in [false, true] {
+        if comes_back {
+            // Within the first row group, so that the bounds of all groups stay as they were.
+            rows.swap(8, 17);
+        }
+        write(&path, &rows, 20, Shape::Words);
+        let inputs = Inputs::open(&[path.to_string_lossy().into_owned()], &Options::default()).unwrap();
+        let as_it_lies = inputs.as_it_lies().unwrap();
+        let by_user = inputs.load(2, u64::MAX, &mut Vec::new(), &|_| ()).unwrap();
+        let Ok(wanted) = written(&by_user.log, 2) else { panic!("the sweep by user failed") };
+        assert!(wanted.lines().count() > 100);
+        for threads in 1..5 {
+            match written(&as_it_lies.log, threads) {
+                Ok(found) => assert!(found == wanted && !comes_back),
+                Err(SweepError::NotAsPromised) => assert!(comes_back),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
 }
 
 #[test]
