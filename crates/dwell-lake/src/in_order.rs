@@ -85,7 +85,7 @@ impl<'i> InOrder<'i> {
             steps: AtomicU64::new(0),
             progress,
         };
-        let walks = on_threads(visitors, |visitor| Walk::new(&sweep, visitor).to_the_end())?;
+        let walks = on_threads(visitors, |visitor| Walk::new(&sweep, visitor).walk())?;
         let (mut rows, mut range) = (0, (i64::MAX, i64::MIN));
         for walk in &walks {
             rows += walk.rows;
@@ -135,7 +135,7 @@ impl<'s, V: Visitor> Walk<'s, V> {
         Walk { sweep, visitor, user: Fragment::default(), users: 0, late: Vec::new(), rows: 0, range }
     }
 
-    fn to_the_end(mut self) -> Result<Self, SweepError<V::Error>> {
+    fn walk(mut self) -> Result<Self, SweepError<V::Error>> {
         while !self.sweep.stop.load(Ordering::Relaxed) {
             let number = self.sweep.next.fetch_add(1, Ordering::Relaxed);
             let Some(part) = self.sweep.parts.get(number) else { break };

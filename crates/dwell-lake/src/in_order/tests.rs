@@ -187,8 +187,8 @@ fn nobody_waits_to_write_for_a_thread_that_has_given_up() {
 
 #[test]
 fn files_are_put_in_order_of_their_users() {
-    let (earlier, later): (&[(&str, i64)], &[(&str, i64)]) = (&[("a", 7), ("b", 1)], &[("b", 0), ("c", 2)]);
-    assert_eq!(check(&[later, earlier], 10, Shape::Words, 2), Outcome::Same);
+    let (earlier, later) = ([("a", 7), ("b", 1)], [("b", 0), ("c", 2)]);
+    assert_eq!(check(&[&later, &earlier], 10, Shape::Words, 2), Outcome::Same);
 }
 
 #[test]
