@@ -103,3 +103,14 @@ proptest! {
         prop_assert_eq!(slow.milestones(), fast.milestones());
     }
 }
+
+#[test]
+fn more_gaps_than_find_room_at_once_are_all_added_up() {
+    let standing = standing(0);
+    let moments: Vec<_> = (0..1_200_000).map(|number| Timestamp::from_micros(number * 1_999_999)).collect();
+    let mut lab = Lab::new(Grid::standard(), &[]);
+    lab.observe_user_of_actions(&moments, &standing);
+    let curve = lab.ledger().curve();
+    assert_eq!((curve[0].sessions, curve[0].total_length), (1_200_000, Span::ZERO));
+    assert_eq!((curve[1].sessions, curve[1].total_length), (1, Span::from_micros(1_199_999 * 1_999_999)));
+}

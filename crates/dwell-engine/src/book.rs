@@ -513,7 +513,10 @@ impl<'p> Book<'p> {
             };
             let mut timeline = Vec::new();
             earlier.write(&mut timeline);
-            shelf.put(note.number, written(&PartBytes { version: VERSION, timeline: &timeline, spine: &spine, made_ids }));
+            shelf.put(
+                note.number,
+                written(&PartBytes { version: VERSION, timeline: &timeline, spine: &spine, made_ids }),
+            );
             self.rest.next_part = self.rest.next_part.wrapping_add(1);
             self.rest.parts.push(note);
         }

@@ -394,7 +394,12 @@ impl<'t> Turn<'t> {
         let value = self.load(&[keys::numbers(name)])?.pop().flatten();
         let numbers = value.map(|bytes| read(name, "its numbers", &bytes)).transpose()?.unwrap_or_default();
         self.app_places.insert(name.to_owned(), self.apps.len());
-        self.apps.push(App { name: name.into(), rules: self.rules.rules_of(name), numbers, gaps: GapChanges::default() });
+        self.apps.push(App {
+            name: name.into(),
+            rules: self.rules.rules_of(name),
+            numbers,
+            gaps: GapChanges::default(),
+        });
         Ok(self.apps.len() - 1)
     }
 

@@ -4,8 +4,10 @@
 //! [`batch::EventBatch`], what every reader hands on.
 
 pub mod batch;
+pub mod in_order;
 pub mod lab;
 pub mod load;
+pub mod log;
 pub mod names;
 pub mod question;
 pub mod read;

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::batch::EventBatch;
+use crate::in_order::InOrder;
+use crate::log::Log;
 use crate::names::Names;
 use crate::read::{
     self, EventFile, FileFormat, Options, ParquetFile, Plan, ReadError, Rejection, RejectionSink, Source, Tally,
 };
 use crate::shuffle::users::Stretch;
-use crate::shuffle::{Grouped, Shuffle, ShuffleError, Shuffler};
+use crate::shuffle::{Shuffle, ShuffleError, Shuffler};
 
 /// A thread takes row groups of about so many rows at once, so that what it gathers is in order of time.
 const ROWS_AT_ONCE: u64 = 1 << 20;
@@ -43,6 +45,15 @@ pub struct Input {
     inner: InputFile,
 }
 
+impl Input {
+    fn row_groups(&self) -> Option<&ParquetFile> {
+        match &self.inner {
+            InputFile::RowGroups(file) => Some(file),
+            InputFile::Stream(_) => None,
+        }
+    }
+}
+
 enum InputFile {
     Stream(Mutex<Option<EventFile>>),
     RowGroups(ParquetFile),
@@ -60,9 +71,9 @@ pub struct Inputs {
 
 /// What was loaded.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct Loaded<'i> {
     /// The events by user.
-    pub grouped: Grouped,
+    pub log: Log<'i>,
     /// Rows read, and what became of them.
     pub tally: Tally,
     /// Bytes of events that lie in memory.
@@ -104,6 +115,17 @@ impl Inputs {
         self.size + self.files.iter().map(rows).sum::<u64>()
     }
 
+    /// Reads nothing yet, if all files promise to lie in order of users and nothing but who and when is known: then
+    /// sweeps can read them as they lie. What is said of rows is their promise, too, and holds if a sweep comes to its
+    /// end; should it end with [`crate::sweep::SweepError::NotAsPromised`], ask [`Inputs::load`].
+    #[must_use]
+    pub fn as_it_lies(&self) -> Option<Loaded<'_>> {
+        let files: Option<Vec<&ParquetFile>> = self.files.iter().map(Input::row_groups).collect();
+        let in_order = InOrder::of(&files?)?;
+        let tally = Tally { rows: in_order.rows(), events: in_order.rows(), ..Tally::default() };
+        Some(Loaded { log: Log::InOrder(in_order), tally, in_memory: 0, spilled: 0 })
+    }
+
     /// Reads everything on so many threads, with so many bytes of memory for events; what is beyond goes to a
     /// temporary file. Refused rows go to `sink`, and `progress` hears of every step.
     pub fn load(
@@ -112,7 +134,7 @@ impl Inputs {
         memory: u64,
         sink: &mut (dyn RejectionSink + Send),
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Loaded, LoadError> {
+    ) -> Result<Loaded<'_>, LoadError> {
         let in_order = self.stretches().and_then(|stretches| Shuffle::in_order(stretches, memory));
         let shuffle = in_order.unwrap_or_else(|| Shuffle::new(self.events_expected, memory));
         let parts = self.parts();
@@ -136,15 +158,14 @@ impl Inputs {
         let mut tally = Tally::default();
         tallies?.into_iter().for_each(|one| tally.add(one));
         let (in_memory, spilled) = (shuffle.in_memory(), shuffle.spilled());
-        Ok(Loaded { grouped: shuffle.group(), tally, in_memory, spilled })
+        Ok(Loaded { log: Log::Grouped(shuffle.group()), tally, in_memory, spilled })
     }
 
     /// Returns between which users each stretch of all files lies, if all of them say so.
     fn stretches(&self) -> Option<Vec<Stretch>> {
         let mut stretches = Vec::new();
         for input in &self.files {
-            let InputFile::RowGroups(file) = &input.inner else { return None };
-            stretches.extend(file.stretches()?);
+            stretches.extend(input.row_groups()?.stretches()?);
         }
         Some(stretches)
     }

@@ -40,6 +40,9 @@ pub trait SessionSink: Send {
 
     /// Says that a stretch of users is through.
     fn end_stretch(&mut self, stretch: usize) -> Result<(), Self::Error>;
+
+    /// Says that its thread cannot go on: whoever waits for a stretch of it must not wait any longer.
+    fn give_up(&mut self) {}
 }
 
 /// Takes no sessions: only the tally is wanted.
@@ -376,5 +379,9 @@ impl<S: SessionSink> Visitor for Sessionize<'_, S> {
             self.broken.get_or_insert(broken);
         }
         self.sink.end_stretch(stretch)
+    }
+
+    fn give_up(&mut self) {
+        self.sink.give_up();
     }
 }

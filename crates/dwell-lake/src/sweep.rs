@@ -53,6 +53,9 @@ pub trait Visitor: Send {
 
     /// Says that a stretch of users is through; stretches are numbered from 0 in order of the ids in them.
     fn end_stretch(&mut self, stretch: usize) -> Result<(), Self::Error>;
+
+    /// Says that its thread cannot go on: whoever waits for a stretch of it must not wait any longer.
+    fn give_up(&mut self) {}
 }
 
 /// Why a sweep did not come to its end.
@@ -62,6 +65,9 @@ pub enum SweepError<E> {
     Shuffle(ShuffleError),
     /// The visitor could not go on.
     Visitor(E),
+    /// The log is not in the order that its files promise, or not all that it seemed to be: its events have to be put
+    /// aside by user. Only a sweep of [`crate::in_order::InOrder`] ends so.
+    NotAsPromised,
 }
 
 /// Shows all users to the visitors, one visitor on each thread, and returns them.
@@ -85,21 +91,30 @@ pub fn sweep<V: Visitor>(grouped: &Grouped, visitors: Vec<V>) -> Result<Vec<V>, 
                 .and_then(|()| visitor.end_stretch(stretch).map_err(SweepError::Visitor));
             if let Err(error) = swept {
                 stop.store(true, Ordering::Relaxed);
+                visitor.give_up();
                 return Err(error);
             }
         }
         Ok(visitor)
     };
+    on_threads(visitors, work)
+}
+
+/// Sends each visitor on its way on a thread of its own, and waits for all; of several errors the first that is not
+/// only the visitor's is returned, since one thread that cannot go on stops the visitors of others.
+pub(crate) fn on_threads<V: Visitor, W: Send>(
+    visitors: Vec<V>,
+    work: impl Fn(V) -> Result<W, SweepError<V::Error>> + Sync,
+) -> Result<Vec<W>, SweepError<V::Error>> {
     let work = &work;
     std::thread::scope(|scope| {
         let threads: Vec<_> = visitors.into_iter().map(|visitor| scope.spawn(move || work(visitor))).collect();
-        let ends: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
-        ends.into_iter()
-            .map(|end| match end {
-                Ok(visitor) => visitor,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
+        let mut ends = Vec::new();
+        for thread in threads {
+            ends.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        ends.sort_by_key(|end| matches!(end, Ok(_) | Err(SweepError::Visitor(_))));
+        ends.into_iter().collect()
     })
 }
 
@@ -268,7 +283,7 @@ fn begin_where_the_one_before_ends(counts: &mut [u32], ranked: &[u32]) {
 /// Sorts what is nearly sorted: most users' events came in order, and some a little late.
 ///
 /// The late ones are taken out, sorted by themselves, and put back where they belong, from the end on.
-fn sort_nearly_sorted(times: &mut [Timestamp], late: &mut Vec<Timestamp>) {
+pub(crate) fn sort_nearly_sorted(times: &mut [Timestamp], late: &mut Vec<Timestamp>) {
     late.clear();
     let (mut in_order, mut latest) = (0, Timestamp::MIN);
     for next in 0..times.len() {

@@ -99,8 +99,7 @@ impl Street {
             ("one who may do all within the app", secret("ours", Scope::AdminApp)),
         ];
         let their_putter = secret("theirs", Scope::WritePolicy);
-        let admin = registry.add_key(Purpose::Admin, None, NOW).unwrap().text.reveal().to_owned();
-        let putters = putters.into_iter().chain([("the admin", admin)]).collect();
+        let putters = putters.into_iter().chain([("the admin", admin.clone())]).collect();
         let ours_id = ours.id.to_string();
         let log = Arc::new(MemoryLog::new());
         let books: Arc<dyn Books> = Arc::new(MemoryBooks::new());

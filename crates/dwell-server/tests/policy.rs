@@ -117,7 +117,8 @@ async fn a_policy_is_put_and_holds_from_its_date_on() {
     assert_eq!(answer["newest"], Value::Null);
     assert_eq!((&answer["in_force"], &answer["timeout_seconds"]), (&Value::Null, &json!(1800)));
 
-    let body = json!({ "policy": { "timeout": "5m", "audiences": [{ "name": "vip", "timeout": "1h" }] }, "note": "shorter" });
+    let body =
+        json!({ "policy": { "timeout": "5m", "audiences": [{ "name": "vip", "timeout": "1h" }] }, "note": "shorter" });
     let (status, headers, answer) = shop.ask("PUT", "/v1/policy", Some("\"0\""), &body).await;
     assert_eq!((status, headers["etag"].to_str().unwrap()), (StatusCode::OK, "\"1\""), "{answer}");
     let newest = &answer["newest"];

@@ -118,6 +118,20 @@ fn zone(name: &str) -> Result<TimeZone, String> {
     TimeZone::get(name).map_err(|_| format!("`{name}` is no time zone like Asia/Seoul or UTC"))
 }
 
+/// How a log is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// As it lies, if it promises to lie in order of users. What was made of it may have to be made anew.
+    AsItLies,
+    /// All of it first, put aside by user.
+    ByUser,
+}
+
+/// A log did not lie in order of users. Nobody sees it: the log is read in the other way.
+#[derive(Debug, thiserror::Error)]
+#[error("the log is not in the order of users that its row groups promise")]
+pub struct NotAsPromised;
+
 /// What a command wants to know of each event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wanted<'a> {
@@ -184,8 +198,31 @@ impl InputArgs {
         }
     }
 
-    /// Reads all events.
-    pub fn load(&self, inputs: &Inputs, progress: &Progress) -> anyhow::Result<(Loaded, Rejects)> {
+    /// Answers a question about all events. A log that promises to lie in order of users is read as it lies; should
+    /// it turn out not to, it is asked once more, with its events put aside by user.
+    pub fn ask<T>(
+        &self,
+        inputs: &Inputs,
+        way: Way,
+        progress: &Progress,
+        answer: impl Fn(&Loaded<'_>, &Rejects) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        if let Some(loaded) = inputs.as_it_lies().filter(|_| way == Way::AsItLies) {
+            let mut rejects = Rejects::new(self)?;
+            match answer(&loaded, &rejects) {
+                Err(error) if error.is::<NotAsPromised>() => {}
+                answered => {
+                    rejects.finish()?;
+                    return answered;
+                }
+            }
+        }
+        let (loaded, rejects) = self.load(inputs, progress)?;
+        rejects.tell();
+        answer(&loaded, &rejects)
+    }
+
+    fn load<'i>(&self, inputs: &'i Inputs, progress: &Progress) -> anyhow::Result<(Loaded<'i>, Rejects)> {
         let mut rejects = Rejects::new(self)?;
         let bar = progress.bar("reading", inputs.steps());
         let loaded = inputs.load(self.threads(), self.memory, &mut rejects, &|steps| bar.set(steps));

@@ -28,6 +28,12 @@ impl Progress {
         self.quiet
     }
 
+    /// Begins the bar of a sweep that reads files in so many steps; one that reads none is too short for a bar.
+    #[must_use]
+    pub fn bar_of(&self, steps: Option<u64>) -> Bar {
+        steps.map_or_else(|| Bar(ProgressBar::hidden()), |steps| self.bar("reading", steps))
+    }
+
     /// Begins a bar of so many steps, 0 for an unknown number.
     #[must_use]
     pub fn bar(&self, what: &'static str, steps: u64) -> Bar {

@@ -362,8 +362,7 @@ fn what_of_a_policy_is_not_obeyed_is_said_at_the_start() {
     let mut server = Server::start();
     server.process.kill().unwrap();
     drop(server.process.wait());
-    let policy =
-        "timeout = \"10m\"\n[[audiences]]\nname = \"vip\"\ntimeout = \"3h\"\n[platforms]\nios = \"15m\"\n[users]\nada = \"2h\"\n[events]\n\"Ride Ended\" = \"closed\"\n";
+    let policy = "timeout = \"10m\"\n[[audiences]]\nname = \"vip\"\ntimeout = \"3h\"\n[platforms]\nios = \"15m\"\n[users]\nada = \"2h\"\n[events]\n\"Ride Ended\" = \"closed\"\n";
     fs::write(server.folder.path().join("policy.toml"), policy).unwrap();
     (server.process, server.address) = serve(server.folder.path(), &["--set", "sessions.policy=policy.toml"]);
     let said = fs::read_to_string(server.folder.path().join("serve.err")).unwrap();

@@ -5,12 +5,42 @@ use alloc::vec::Vec;
 use crate::time::{Span, Timeout};
 
 /// All gaps that part sessions, by the number of whole-second timeouts that they reach.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct GapLedger {
     always: u64,
     /// At `s`: what happens when timeouts pass `s` seconds.
     at: Vec<Passing>,
+    /// At `s`: gaps between two actions that are not in `at` yet. One number for each second keeps more of the table in the
+    /// cache, and is added to in one step: most gaps are as long as one of the last few, whose sum is not there yet.
+    loose: Vec<Loose>,
+    /// No more gaps than these are loose.
+    noted: u32,
 }
+
+/// Gaps of one whole second: their number in the upper bits, and below it the microseconds beyond it of all of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Loose(u64);
+
+/// In these bits there is room for the microseconds of 2^20 gaps, each less than 2^20; before there are so many, they
+/// are settled.
+const LOOSE_BITS: u32 = 40;
+const SETTLED_AT: u32 = 1 << 19;
+
+impl Loose {
+    #[inline]
+    const fn add(&mut self, beyond: u64) {
+        self.0 += (1 << LOOSE_BITS) + beyond;
+    }
+
+    /// Returns them as what they do to sessions.
+    const fn passing(self, seconds: usize) -> Passing {
+        let gaps = self.0 >> LOOSE_BITS;
+        let beyond = self.0 & ((1 << LOOSE_BITS) - 1);
+        Passing { gaps, growth: (gaps * seconds as u64 * MICROS_PER_SECOND + beyond).cast_signed() }
+    }
+}
+
+const MICROS_PER_SECOND: u64 = 1_000_000;
 
 /// What happens to sessions when timeouts pass a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,11 +70,30 @@ impl CurvePoint {
     }
 }
 
+impl Passing {
+    const fn and(self, other: Passing) -> Self {
+        Passing { gaps: self.gaps + other.gaps, growth: self.growth.saturating_add(other.growth) }
+    }
+}
+
+impl PartialEq for GapLedger {
+    fn eq(&self, other: &Self) -> bool {
+        self.always == other.always && self.passings().eq(other.passings())
+    }
+}
+
+impl Eq for GapLedger {}
+
 const ALL: usize = Timeout::LONGEST.as_secs() as usize;
 
 impl Default for GapLedger {
     fn default() -> Self {
-        GapLedger { always: 0, at: alloc::vec![Passing::default(); ALL] }
+        GapLedger {
+            always: 0,
+            at: alloc::vec![Passing::default(); ALL],
+            loose: alloc::vec![Loose::default(); ALL],
+            noted: 0,
+        }
     }
 }
 
@@ -54,16 +103,38 @@ impl GapLedger {
         self.always += 1;
     }
 
-    /// Notes a gap between two actions: it parts two sessions, or nothing.
+    /// Makes room for so many gaps between two actions.
+    #[inline]
+    pub fn expect(&mut self, gaps: usize) {
+        self.noted += gaps as u32;
+        if SETTLED_AT <= self.noted {
+            self.settle();
+        }
+    }
+
+    /// Notes a gap between two actions that was expected: it parts two sessions, or nothing.
     #[inline]
     pub fn part(&mut self, at: u32, gap: Span) {
-        match self.at.get_mut(at as usize) {
-            Some(passing) => {
-                passing.gaps += 1;
-                passing.growth = passing.growth.saturating_add(gap.as_micros());
-            }
+        match self.loose.get_mut(at as usize) {
+            // A gap reaches its whole seconds; where only a longer one does, it may have a second beyond them.
+            Some(loose) => loose.add(gap.as_micros().cast_unsigned() - u64::from(at) * MICROS_PER_SECOND),
             None => self.always += 1,
         }
+    }
+
+    /// Moves what is loose to where it has more room.
+    #[cold]
+    fn settle(&mut self) {
+        for (second, (passing, loose)) in self.at.iter_mut().zip(&mut self.loose).enumerate() {
+            *passing = passing.and(core::mem::take(loose).passing(second));
+        }
+        self.noted = 0;
+    }
+
+    /// Returns what happens at each whole second, from 0 on.
+    fn passings(&self) -> impl Iterator<Item = Passing> {
+        let both = self.at.iter().zip(&self.loose).enumerate();
+        both.map(|(second, (passing, loose))| passing.and(loose.passing(second)))
     }
 
     /// Notes that two stretches are one under timeouts above `at` seconds.
@@ -91,9 +162,8 @@ impl GapLedger {
     /// Adds what another ledger holds.
     pub fn merge(&mut self, other: &GapLedger) {
         self.always += other.always;
-        for (mine, theirs) in self.at.iter_mut().zip(&other.at) {
-            mine.gaps += theirs.gaps;
-            mine.growth = mine.growth.saturating_add(theirs.growth);
+        for (mine, theirs) in self.at.iter_mut().zip(other.passings()) {
+            *mine = mine.and(theirs);
         }
     }
 
@@ -103,7 +173,7 @@ impl GapLedger {
         let mut sessions = self.always + self.gaps().sum::<u64>();
         let mut total = 0i64;
         let mut curve = Vec::with_capacity(ALL);
-        for passing in &self.at {
+        for passing in self.passings() {
             sessions -= passing.gaps;
             total = total.saturating_add(passing.growth);
             if let Ok(timeout) = Timeout::from_secs(curve.len() as u64 + 1) {
@@ -115,7 +185,7 @@ impl GapLedger {
 
     /// Returns, for every whole second `s` from 0 on, how many gaps between sessions last `s` seconds and a part.
     pub fn gaps(&self) -> impl Iterator<Item = u64> {
-        self.at.iter().map(|passing| passing.gaps)
+        self.passings().map(|passing| passing.gaps)
     }
 
     /// Returns how many sessions no timeout joins to an earlier one: users and forced breaks.

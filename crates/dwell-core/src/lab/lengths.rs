@@ -227,6 +227,13 @@ impl Lengths {
         self.single_steps[to as usize] -= 1;
     }
 
+    /// Notes so many sessions of one activity under the first `to` timeouts of the grid.
+    #[inline]
+    pub(crate) fn add_singles(&mut self, to: u8, sessions: u32) {
+        self.single_steps[0] += i64::from(sessions);
+        self.single_steps[to as usize] -= i64::from(sessions);
+    }
+
     /// Notes a session of several activities under the timeouts of the grid at the places `from..to`, at least one.
     #[inline]
     pub(crate) fn add_several(&mut self, length: Span, from: u8, to: u8) {

@@ -15,9 +15,16 @@ pub struct Milestones {
     gaps: Vec<u32>,
     /// So many gaps decide, and no more are kept.
     most: usize,
+    /// Gaps that reach no more timeouts than these change nothing.
+    floor: u32,
 }
 
 const ALL: usize = Timeout::LONGEST.as_secs() as usize;
+
+/// Returns which gaps change nothing before any is kept: those that part nothing, and all where none are kept.
+const fn lowest(most: usize) -> u32 {
+    if most == 0 { ALL as u32 - 1 } else { 0 }
+}
 
 impl Milestones {
     /// Counts users for these numbers of sessions.
@@ -29,7 +36,7 @@ impl Milestones {
         numbers.retain(|number| 0 < *number);
         let reach = numbers.iter().map(|_| alloc::vec![0; ALL + 1]).collect();
         let most = numbers.last().map_or(0, |largest| *largest as usize - 1);
-        Milestones { numbers, reach, always: 0, gaps: Vec::new(), most }
+        Milestones { numbers, reach, always: 0, gaps: Vec::new(), most, floor: lowest(most) }
     }
 
     /// Notes a session of the user at hand that is there under every timeout.
@@ -41,21 +48,29 @@ impl Milestones {
     /// Notes a gap that parts two sessions of the user at hand under timeouts up to `reached` seconds.
     #[inline]
     pub fn gap(&mut self, reached: u32) {
-        let is_full = self.gaps.len() == self.most;
-        if reached == 0 || (is_full && self.gaps.last().is_none_or(|shortest| reached <= *shortest)) {
+        if self.floor < reached {
+            self.keep(reached);
+        }
+    }
+
+    fn keep(&mut self, reached: u32) {
+        if self.most == 0 {
             return;
         }
-        if is_full {
-            self.gaps.pop();
-        }
+        self.gaps.truncate(self.most.saturating_sub(1));
         let place = self.gaps.partition_point(|longer| reached <= *longer);
         self.gaps.insert(place, reached);
+        if self.gaps.len() == self.most {
+            self.floor = self.gaps.last().copied().unwrap_or(0);
+        }
     }
 
     /// Notes a gap between two actions: it parts two sessions of the user at hand.
     #[inline]
     pub fn part(&mut self, reached: u32) {
-        if reached as usize == ALL { self.always() } else { self.gap(reached) }
+        if self.floor < reached {
+            if reached as usize == ALL { self.always() } else { self.keep(reached) }
+        }
     }
 
     /// Says that the user at hand has no more; returns whether they have a session.
@@ -79,6 +94,7 @@ impl Milestones {
         let has_any = 0 < always;
         self.always = 0;
         self.gaps.clear();
+        self.floor = lowest(self.most);
         has_any
     }
 

@@ -109,22 +109,23 @@ impl Lab {
         }
         let Lab { ledger, lengths, milestones, actions, block, .. } = self;
         let Some(first) = moments.first() else { return };
-        let all = lengths.grid().timeouts().len() as u8;
+        let edge = standing.rules_at(*first).edge;
+        let mut before = lengths.grid().timeouts().len() as u8;
         actions.begin(Stretch::starting(*first));
-        let mut before = all;
         let mut from = 0;
         while from + 1 < moments.len() {
             let around = &moments[from..moments.len().min(from + LARGEST_BLOCK + 1)];
-            for pair in around.windows(2) {
-                let silence = Silence::between_actions(pair[0], pair[1]);
-                let reached = timeouts_reached(&silence, standing);
-                ledger.part(reached, silence.gap());
+            ledger.expect(around.len());
+            block.fill(around.windows(2), |pair| {
+                let gap = pair[1].since(pair[0]);
+                let reached = reached_from(edge, gap);
+                ledger.part(reached, gap);
                 milestones.part(reached);
-                let place = lengths.grid().up_to(reached);
-                lengths.add_single(before.min(place));
-                before = place;
-                block.push(place);
-            }
+                lengths.grid().up_to(reached)
+            });
+            let (first_place, last_place) = block.outermost();
+            lengths.add_single(before.min(first_place));
+            before = last_place;
             block.note(around, actions, lengths);
             from += LARGEST_BLOCK;
         }
@@ -223,10 +224,16 @@ pub fn timeouts_reached(silence: &Silence, standing: &Standing) -> u32 {
         Judge::Forced(_) => Timeout::LONGEST.as_secs(),
         Judge::Background(timeout) if timeout.is_reached_by(silence.gap()) => Timeout::LONGEST.as_secs(),
         Judge::Background(_) => 0,
-        Judge::Timeout => match standing.rules_at(silence.began()).edge {
-            Edge::Ends => Timeout::reached_by(silence.gap()),
-            Edge::Continues => Timeout::reached_by(silence.gap().minus(Span::from_micros(1))),
-        },
+        Judge::Timeout => reached_from(standing.rules_at(silence.began()).edge, silence.gap()),
+    }
+}
+
+/// Returns how many timeouts a gap reaches that the timeout judges.
+#[inline]
+fn reached_from(edge: Edge, gap: Span) -> u32 {
+    match edge {
+        Edge::Ends => Timeout::reached_by(gap),
+        Edge::Continues => Timeout::reached_by(gap.minus(Span::from_micros(1))),
     }
 }
 

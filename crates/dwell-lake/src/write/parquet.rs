@@ -162,4 +162,8 @@ impl SessionSink for ParquetSink<'_> {
             None => Err(WriteError::GivenUp),
         }
     }
+
+    fn give_up(&mut self) {
+        self.file.turnstile.give_up();
+    }
 }

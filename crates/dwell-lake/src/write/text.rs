@@ -86,6 +86,10 @@ impl SessionSink for TextSink<'_> {
             None => Err(WriteError::GivenUp),
         }
     }
+
+    fn give_up(&mut self) {
+        self.file.turnstile.give_up();
+    }
 }
 
 fn csv_row(text: &mut String, row: &SessionRow<'_>, names: &[Arc<str>]) -> std::fmt::Result {

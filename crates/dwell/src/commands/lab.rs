@@ -19,14 +19,14 @@ use dwell_lake::lab::{LARGEST_SPLIT, LabSweep, SampledActivities, TruthCurve};
 use dwell_lake::load::{Inputs, Loaded};
 use dwell_lake::question::Question;
 use dwell_lake::sessionize::Agreement;
-use dwell_lake::sweep::{SweepError, sweep};
+use dwell_lake::sweep::SweepError;
 use dwell_policy::span::timeout;
 use dwell_policy::text::Ruling;
 
 use crate::chart::chart;
 use crate::commands::sessions::{question, tell_plans};
 use crate::human::{count, span};
-use crate::input::{InputArgs, Rejects, Wanted};
+use crate::input::{InputArgs, NotAsPromised, Rejects, Wanted, Way};
 use crate::page::html;
 use crate::policy_file::PolicyArgs;
 use crate::progress::Progress;
@@ -83,10 +83,11 @@ pub fn run(args: &LabArgs, progress: &Progress) -> anyhow::Result<()> {
     let ruling = args.policy.ruling(&args.input.zone)?;
     let inputs = args.input.open(&ruling, Wanted { by: args.by.as_deref(), names: false })?;
     tell_plans(&inputs, progress);
-    let (loaded, rejects) = args.input.load(&inputs, progress)?;
-    rejects.tell();
-    let question = question(&args.input, &ruling, &inputs, &loaded)?;
-    let report = look(args, &ruling, &inputs, &loaded, &rejects, &question)?;
+    let report = args.input.ask(&inputs, Way::AsItLies, progress, |loaded, rejects| {
+        let question = question(&args.input, &ruling, &inputs, loaded)?;
+        let swept = swept(args, loaded, &question, progress)?;
+        look(args, &ruling, &inputs, loaded, rejects, swept)
+    })?;
     if let Some(path) = &args.html {
         write_file(path, |out| out.write_all(html(&report).as_bytes()))?;
     }
@@ -121,12 +122,19 @@ fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::
 }
 
 /// Sweeps over all users, a second time if lengths were let go that turn out to be needed.
-fn swept<'q>(args: &LabArgs, loaded: &Loaded, question: &'q Question) -> anyhow::Result<LabSweep<'q>> {
+fn swept<'q>(
+    args: &LabArgs,
+    loaded: &Loaded<'_>,
+    question: &'q Question,
+    progress: &Progress,
+) -> anyhow::Result<LabSweep<'q>> {
     let mut empty = LabSweep::empty_lab(&args.milestones);
     loop {
         let visitors = (0..args.input.threads()).map(|_| LabSweep::new(question, empty.clone())).collect();
-        let swept = sweep(&loaded.grouped, visitors).map_err(|error| match error {
+        let bar = progress.bar_of(loaded.log.steps());
+        let swept = loaded.log.sweep(visitors, &|steps| bar.set(steps)).map_err(|error| match error {
             SweepError::Shuffle(error) => anyhow::Error::from(error),
+            SweepError::NotAsPromised => NotAsPromised.into(),
             SweepError::Visitor(error) => match error {},
         })?;
         let mut swept = swept.into_iter();
@@ -151,11 +159,10 @@ fn look(
     args: &LabArgs,
     ruling: &Ruling,
     inputs: &Inputs,
-    loaded: &Loaded,
+    loaded: &Loaded<'_>,
     rejects: &Rejects,
-    question: &Question,
+    mut swept: LabSweep<'_>,
 ) -> anyhow::Result<Report> {
-    let mut swept = swept(args, loaded, question)?;
     if swept.too_many_values {
         let column = args.by.as_deref().unwrap_or_default();
         bail!("the column {column} has more than {LARGEST_SPLIT} values; split by one that has fewer");
@@ -172,7 +179,7 @@ fn look(
     let from = args.policy.timeout.unwrap_or_else(|| in_force(&ruling.policy));
     let to =
         args.versus.unwrap_or_else(|| Timeout::from_secs(2 * u64::from(from.as_secs())).unwrap_or(Timeout::LONGEST));
-    let range = loaded.grouped.time_range();
+    let range = loaded.log.time_range();
     let days = range.map_or(1.0, |(first, last)| ((last - first) as f64 / 86_400e6).max(1.0));
     let truth = swept.truth.as_ref().map(TruthCurve::agreement);
     let counted = swept.counted;

@@ -15,7 +15,7 @@ use dwell_core::time::{Span, Timestamp};
 use dwell_lake::load::{Inputs, Loaded};
 use dwell_lake::question::Question;
 use dwell_lake::sessionize::{NoRows, OUTCOMES, SessionSink, Sessionize, Tally};
-use dwell_lake::sweep::{SweepError, sweep};
+use dwell_lake::sweep::SweepError;
 use dwell_lake::write::WriteError;
 use dwell_lake::write::parquet::ParquetFile;
 use dwell_lake::write::text::{TextFile, TextFormat};
@@ -24,7 +24,7 @@ use dwell_policy::text::Ruling;
 use serde_json::json;
 
 use crate::human::{count, percent, span};
-use crate::input::{InputArgs, Rejects, Wanted};
+use crate::input::{InputArgs, NotAsPromised, Rejects, Wanted, Way};
 use crate::policy_file::PolicyArgs;
 use crate::progress::Progress;
 
@@ -70,19 +70,41 @@ pub fn run(args: &Sessions, progress: &Progress) -> anyhow::Result<()> {
     let ruling = args.policy.ruling(&args.input.zone)?;
     let inputs = args.input.open(&ruling, Wanted { by: None, names: args.output.is_some() })?;
     tell_plans(&inputs, progress);
-    let (loaded, rejects) = args.input.load(&inputs, progress)?;
-    rejects.tell();
-    let question = question(&args.input, &ruling, &inputs, &loaded)?;
-    let mut tally = write(args, &inputs, &loaded, &question)?;
+    args.input.ask(&inputs, way(args.output.as_deref()), progress, |loaded, rejects| {
+        answer(args, &ruling, &inputs, loaded, rejects, progress)
+    })
+}
+
+/// Returns how the log may be read: what has gone into a pipe cannot be made anew.
+fn way(output: Option<&Path>) -> Way {
+    match output {
+        None => Way::AsItLies,
+        Some(path) if path == Path::new("-") => Way::ByUser,
+        Some(path) if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) => Way::ByUser,
+        Some(_) => Way::AsItLies,
+    }
+}
+
+fn answer(
+    args: &Sessions,
+    ruling: &Ruling,
+    inputs: &Inputs,
+    loaded: &Loaded<'_>,
+    rejects: &Rejects,
+    progress: &Progress,
+) -> anyhow::Result<()> {
+    let question = question(&args.input, ruling, inputs, loaded)?;
+    let sweep = Sweep { loaded, question: &question, threads: args.input.threads(), progress };
+    let mut tally = write(args, inputs, &sweep)?;
     let quantiles = match tally.quantiles() {
         Ok(quantiles) => quantiles,
         Err(_) => {
             let empty = tally.again();
-            tally = run_sweep(&loaded, &question, args.input.threads(), || (empty.clone(), NoRows), never)?;
+            tally = sweep.run(|| (empty.clone(), NoRows), never)?;
             tally.quantiles().context("the quantiles are not known even after a second pass")?
         }
     };
-    let summary = Summary { loaded: &loaded, rejects: &rejects, tally: &tally, quantiles, as_of: question.as_of };
+    let summary = Summary { loaded, rejects, tally: &tally, quantiles, as_of: question.as_of };
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", summary.json())?;
@@ -107,18 +129,17 @@ pub fn tell_plans(inputs: &Inputs, progress: &Progress) {
 }
 
 /// Puts together what is asked.
-pub fn question(args: &InputArgs, ruling: &Ruling, inputs: &Inputs, loaded: &Loaded) -> anyhow::Result<Question> {
+pub fn question(args: &InputArgs, ruling: &Ruling, inputs: &Inputs, loaded: &Loaded<'_>) -> anyhow::Result<Question> {
     let as_of = match &args.as_of {
         Some(text) => moment(text, &args.zone).map_err(anyhow::Error::msg).context("--as-of")?,
-        None => Timestamp::from_micros(loaded.grouped.told_until().unwrap_or(0)),
+        None => Timestamp::from_micros(loaded.log.told_until().unwrap_or(0)),
     };
     Ok(Question::new(&args.app, &ruling.policy, &ruling.audiences, &inputs.names, as_of, args.late()))
 }
 
-fn write(args: &Sessions, inputs: &Inputs, loaded: &Loaded, question: &Question) -> anyhow::Result<Tally> {
-    let threads = args.input.threads();
+fn write(args: &Sessions, inputs: &Inputs, sweep: &Sweep<'_>) -> anyhow::Result<Tally> {
     let Some(output) = &args.output else {
-        return run_sweep(loaded, question, threads, || (Tally::default(), NoRows), never);
+        return sweep.run(|| (Tally::default(), NoRows), never);
     };
     let names = Arc::new(inputs.names.texts());
     let failed = |error: WriteError| anyhow::Error::from(error);
@@ -128,7 +149,7 @@ fn write(args: &Sessions, inputs: &Inputs, loaded: &Loaded, question: &Question)
         }
         OutputFormat::Parquet => {
             let file = ParquetFile::create(output, names)?;
-            let tally = run_sweep(loaded, question, threads, || (Tally::default(), file.sink()), failed)?;
+            let tally = sweep.run(|| (Tally::default(), file.sink()), failed)?;
             file.finish()?;
             return Ok(tally);
         }
@@ -141,7 +162,7 @@ fn write(args: &Sessions, inputs: &Inputs, loaded: &Loaded, question: &Question)
         Box::new(BufWriter::new(File::create(output).with_context(|| format!("cannot write {}", output.display()))?))
     };
     let file = TextFile::new(output.clone(), writer, format, names)?;
-    let tally = run_sweep(loaded, question, threads, || (Tally::default(), file.sink()), failed)?;
+    let tally = sweep.run(|| (Tally::default(), file.sink()), failed)?;
     file.finish()?;
     Ok(tally)
 }
@@ -166,36 +187,47 @@ fn never(error: std::convert::Infallible) -> anyhow::Error {
     match error {}
 }
 
-fn run_sweep<S: SessionSink>(
-    loaded: &Loaded,
-    question: &Question,
+/// What every sweep over the log needs.
+struct Sweep<'s> {
+    loaded: &'s Loaded<'s>,
+    question: &'s Question,
     threads: usize,
-    make: impl Fn() -> (Tally, S),
-    failed: impl Fn(S::Error) -> anyhow::Error,
-) -> anyhow::Result<Tally> {
-    let visitors = (0..threads).map(|_| {
-        let (tally, sink) = make();
-        Sessionize::new(question, tally, sink)
-    });
-    let swept = sweep(&loaded.grouped, visitors.collect()).map_err(|error| match error {
-        SweepError::Shuffle(error) => error.into(),
-        SweepError::Visitor(error) => failed(error),
-    })?;
-    let mut all: Option<Tally> = None;
-    for visitor in swept {
-        if let Some(broken) = visitor.broken {
-            return Err(BrokenLaw(broken).into());
+    progress: &'s Progress,
+}
+
+impl Sweep<'_> {
+    fn run<S: SessionSink>(
+        &self,
+        make: impl Fn() -> (Tally, S),
+        failed: impl Fn(S::Error) -> anyhow::Error,
+    ) -> anyhow::Result<Tally> {
+        let visitors = (0..self.threads).map(|_| {
+            let (tally, sink) = make();
+            Sessionize::new(self.question, tally, sink)
+        });
+        let bar = self.progress.bar_of(self.loaded.log.steps());
+        let swept =
+            self.loaded.log.sweep(visitors.collect(), &|steps| bar.set(steps)).map_err(|error| match error {
+                SweepError::Shuffle(error) => error.into(),
+                SweepError::Visitor(error) => failed(error),
+                SweepError::NotAsPromised => NotAsPromised.into(),
+            })?;
+        let mut all: Option<Tally> = None;
+        for visitor in swept {
+            if let Some(broken) = visitor.broken {
+                return Err(BrokenLaw(broken).into());
+            }
+            match &mut all {
+                Some(all) => all.merge(visitor.tally),
+                None => all = Some(visitor.tally),
+            }
         }
-        match &mut all {
-            Some(all) => all.merge(visitor.tally),
-            None => all = Some(visitor.tally),
-        }
+        Ok(all.unwrap_or_default())
     }
-    Ok(all.unwrap_or_default())
 }
 
 struct Summary<'s> {
-    loaded: &'s Loaded,
+    loaded: &'s Loaded<'s>,
     rejects: &'s Rejects,
     tally: &'s Tally,
     quantiles: Quantiles,
@@ -205,7 +237,7 @@ struct Summary<'s> {
 impl Summary<'_> {
     /// Returns the days from the first event to the last, at least one.
     fn days(&self) -> f64 {
-        let range = self.loaded.grouped.time_range();
+        let range = self.loaded.log.time_range();
         range.map_or(1.0, |(first, last)| ((last - first) as f64 / 86_400e6).max(1.0))
     }
 
@@ -272,7 +304,7 @@ impl Summary<'_> {
     fn json(&self) -> serde_json::Value {
         let tally = self.tally;
         let time = |at: Timestamp| jiff::Timestamp::from_microsecond(at.as_micros()).map(|at| format!("{at:.6}")).ok();
-        let range = self.loaded.grouped.time_range();
+        let range = self.loaded.log.time_range();
         json!({
             "rows": self.loaded.tally.rows,
             "rejected": self.rejects.counts,

@@ -172,7 +172,7 @@ fn row_by_row(
 }
 
 /// Returns the columns that must be read: not the events' names where none of them means anything.
-fn columns_of(file: &ParquetFile, group: usize) -> Vec<ReadColumn> {
+pub(super) fn columns_of(file: &ParquetFile, group: usize) -> Vec<ReadColumn> {
     let mut columns = file.columns.clone();
     if let Some(event) = columns.iter().position(|column| column.roles == [Role::Event])
         && says_nothing(file, group, columns[event].leaf)

@@ -35,7 +35,7 @@ use crate::batch::EventBatch;
 use crate::names::Names;
 use crate::shuffle::users::Stretch;
 
-use self::group::GroupReader;
+use self::group::{GroupReader, columns_of};
 use self::values::{Values, can_be, read_as};
 
 /// One Parquet file, of which several threads may read row groups.
@@ -239,7 +239,7 @@ impl ParquetFile {
         };
         let mut range: Option<(i64, i64)> = None;
         for group in self.metadata.row_groups() {
-            let (least, most) = exact_bounds(group.columns().get(column.leaf)?.statistics()?)?;
+            let (least, most) = bounds_of(group.columns().get(column.leaf)?.statistics()?)?;
             let (least, most) = (micros_clamped(least, unit), micros_clamped(most, unit));
             range = Some(match range {
                 Some((first, last)) => (first.min(least), last.max(most)),
@@ -248,6 +248,12 @@ impl ParquetFile {
         }
         let (first, last) = range?;
         Some((Timestamp::from_micros(first), Timestamp::from_micros(last)))
+    }
+
+    /// Says whether nothing but who and when is known of any event, and each row is judged by these two alone.
+    pub(crate) fn says_who_and_when_only(&self) -> bool {
+        let is_one = |column: &ReadColumn| column.roles == [Role::User] || column.roles == [Role::Time];
+        (0..self.row_groups()).all(|group| columns_of(self, group).iter().all(is_one))
     }
 
     /// Returns between which users each row group lies, if the file says so for every one.
@@ -366,10 +372,7 @@ fn unit_of(unit: ArrowUnit) -> super::TimeUnit {
     }
 }
 
-fn exact_bounds(statistics: &Statistics) -> Option<(i64, i64)> {
-    if !statistics.min_is_exact() || !statistics.max_is_exact() {
-        return None;
-    }
+fn bounds_of(statistics: &Statistics) -> Option<(i64, i64)> {
     match statistics {
         Statistics::Int64(values) => Some((*values.min_opt()?, *values.max_opt()?)),
         Statistics::Int32(values) => Some((i64::from(*values.min_opt()?), i64::from(*values.max_opt()?))),
