@@ -15,7 +15,7 @@ Server and load share the machine's cores. Parts:
   known      10 M users are made known, then 30,000 events/s: memory, GET of a user, restart
   curve      the engine alone (example turn_speed) with 10^4 to 10^7 users
 
-A session ends after 20 s here, so that ten minutes see many; 300,000 users are there at once, say something every 2 s
+The server has 1 GiB for books (books.cache_bytes). A session ends after 20 s here, so that ten minutes see many; 300,000 users are there at once, say something every 2 s
 at 150,000 events/s, and leave after 15 events.
 """
 
@@ -73,7 +73,7 @@ class Server:
     def start(self) -> float:
         """Starts, and returns how long it took to be ready."""
         argv = [str(TARGET / "release/dwell"), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"]
-        argv += ["--set", f"sessions.policy={self.folder / 'policy.toml'}", *self.flags]
+        argv += ["--set", f"sessions.policy={self.folder / 'policy.toml'}", "--set", "books.cache_bytes=1GiB", *self.flags]
         began = time.monotonic()
         log = (self.folder / "dwell.log").open("ab")
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -281,9 +281,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--short", action="store_true", help="every part for three seconds")
+    parser.add_argument("--seconds", type=int, help="how long each part is, in place of its own time")
     parser.add_argument("--folder", type=Path, help="where servers keep their data: a disk, not memory", default=ROOT / "bench/data")
     args = parser.parse_args()
-    args.seconds = lambda whole: 3 if args.short else whole
+    own_time = args.seconds
+    args.seconds = lambda whole: 3 if args.short else own_time or whole
     args.folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cargo", "build", "-q", "--release", "-p", "dwell"], check=True, cwd=ROOT)
     subprocess.run(["cargo", "build", "-q", "--release", "-p", "dwell-engine", "--example", "turn_speed"], check=True, cwd=ROOT)

@@ -21,6 +21,7 @@ mod numbers;
 mod record;
 mod row;
 mod rules;
+mod sheet;
 mod shelf;
 mod statement;
 mod turn;

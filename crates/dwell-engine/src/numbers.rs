@@ -31,6 +31,22 @@ pub struct Numbers {
 }
 
 impl Numbers {
+    /// Adds what others counted. The number of the next statement is not of this kind, and stays.
+    pub(crate) fn add(&mut self, other: &Numbers) {
+        let Numbers { next: _, open, users, sessions_always, events, joined, amended, silent, orphan, duplicate, late } =
+            other;
+        self.open += open;
+        self.users += users;
+        self.sessions_always += sessions_always;
+        self.events += events;
+        self.joined += joined;
+        self.amended += amended;
+        self.silent += silent;
+        self.orphan += orphan;
+        self.duplicate += duplicate;
+        self.late += late;
+    }
+
     /// Counts one event.
     pub(crate) fn count(&mut self, outcome: Outcome) {
         self.events += 1;

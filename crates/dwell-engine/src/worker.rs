@@ -35,13 +35,23 @@ pub struct WorkerOptions {
     pub turn_bytes: usize,
     /// How many bytes of books are kept in memory from one turn to the next.
     pub cache_bytes: u64,
+    /// On how many threads users are stepped at most.
+    pub threads: usize,
+    /// Fewer users than these in a turn are not worth another thread.
+    pub users_a_thread: usize,
     /// How many events are kept at hand.
     pub fill: Fill,
 }
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        WorkerOptions { turn_bytes: 16 << 20, cache_bytes: 256 << 20, fill: Fill::default() }
+        WorkerOptions {
+            turn_bytes: 64 << 20,
+            cache_bytes: 256 << 20,
+            threads: 2,
+            users_a_thread: 1_000,
+            fill: Fill::default(),
+        }
     }
 }
 
@@ -103,7 +113,7 @@ impl Worker {
             return Ok(Turned { events: 0, deadlines: 0, lost: 0 });
         }
         let next = if events.is_empty() { from } else { records.next() };
-        let turn = Turn::new(self.books.as_ref(), &mut self.cache, self.rules.as_ref(), self.options.fill, &events);
+        let turn = Turn::new(self.books.as_ref(), &mut self.cache, self.rules.as_ref(), self.options, &events);
         let Taken { changes, first_listed } = turn.take(&due, now, next)?;
         self.books.commit(changes)?;
         if due.len() < TURN_DEADLINES {

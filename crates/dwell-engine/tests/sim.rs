@@ -43,7 +43,8 @@ fn worker(log: Arc<MemoryLog>, books: Arc<dyn Books>) -> Worker {
 }
 
 fn worker_under(log: Arc<MemoryLog>, books: Arc<dyn Books>, rules: Arc<AppRules>) -> Worker {
-    let options = WorkerOptions { fill: Fill { most: 3, keep: 1, part: 2 }, ..WorkerOptions::default() };
+    let fill = Fill { most: 3, keep: 1, part: 2 };
+    let options = WorkerOptions { fill, users_a_thread: 1, ..WorkerOptions::default() };
     Worker::new(log, books, Arc::new(rules), options)
 }
 

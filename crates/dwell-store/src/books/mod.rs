@@ -62,6 +62,12 @@ impl Changes {
         self.writes.push((key.into(), None));
     }
 
+    /// Adds all changes of another one, after these.
+    pub fn append(&mut self, mut other: Changes) {
+        self.writes.append(&mut other.writes);
+        self.offset = self.offset.max(other.offset);
+    }
+
     /// How many puts and deletes there are.
     pub fn len(&self) -> usize {
         self.writes.len()

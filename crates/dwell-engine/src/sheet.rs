@@ -1,0 +1,307 @@
+//! What is written while users' books are stepped: for each thread a sheet of its own, put together at the end of the turn.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use dwell_core::time::Timestamp;
+use dwell_core::timeline::Stated;
+use dwell_store::{Books, Changes, Offset};
+
+use crate::book::{Book, Changed, Fill, HOUR, Paper, Sealed};
+use crate::error::EngineError;
+use crate::gaps::GapChanges;
+use crate::keys;
+use crate::numbers::{Numbers, Series};
+use crate::record::Record;
+use crate::row::SessionRow;
+use crate::rules::AppRules;
+use crate::shelf::Shelf;
+use crate::statement::{News, Statement};
+use crate::turn::written;
+
+const MINUTE: i64 = 60_000_000;
+const DAY: i64 = 24 * HOUR;
+
+/// What all steps of a turn see.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'s> {
+    pub books: &'s dyn Books,
+    pub apps: &'s [App],
+    pub events: &'s [Record<'s>],
+    /// For every event the next one of the same user.
+    pub next: &'s [Option<usize>],
+    pub fill: Fill,
+}
+
+/// An app that occurs in the turn.
+pub(crate) struct App {
+    pub name: Arc<str>,
+    pub rules: Arc<AppRules>,
+}
+
+/// A user who occurs in the turn.
+pub(crate) struct Slot {
+    pub app: usize,
+    pub user: Arc<str>,
+    pub state: State,
+    pub is_changed: bool,
+    pub was_cached: bool,
+    /// The first and the last of their events that were not taken yet.
+    pub waiting: Option<(usize, usize)>,
+    /// The deadlines under which they were found.
+    pub rung: Vec<Timestamp>,
+}
+
+/// What lies under an id.
+pub(crate) enum State {
+    Unknown,
+    Book(Box<[u8]>),
+    Moved(Arc<str>),
+}
+
+/// See the module. Numbers are what is added to those that are known.
+pub(crate) struct Sheet {
+    pub changes: Changes,
+    pub tallies: Vec<Tally>,
+    pub points: BTreeMap<(usize, Series, i64), i64>,
+    /// Parts of books that were put on the shelf in this turn.
+    pub fresh: HashMap<Vec<u8>, Vec<u8>>,
+    /// The earliest deadline under which somebody is listed now and was not before.
+    pub first_listed: Option<Timestamp>,
+    paper: Paper,
+}
+
+/// What is added to an app.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub numbers: Numbers,
+    pub gaps: GapChanges,
+    /// In order; they are numbered at the end of the turn.
+    pub news: Vec<Statement>,
+}
+
+impl Sheet {
+    /// Begins with nothing written.
+    pub fn new(offset: Offset) -> Self {
+        Sheet {
+            changes: Changes::up_to(offset),
+            tallies: Vec::new(),
+            points: BTreeMap::new(),
+            fresh: HashMap::new(),
+            first_listed: None,
+            paper: Paper::default(),
+        }
+    }
+
+    /// Adds what another sheet says after this one.
+    pub fn append(&mut self, other: Sheet) {
+        self.changes.append(other.changes);
+        for (app, tally) in other.tallies.into_iter().enumerate() {
+            let mine = self.tally(app);
+            mine.numbers.add(&tally.numbers);
+            mine.gaps.merge(tally.gaps);
+            mine.news.extend(tally.news);
+        }
+        for (point, count) in other.points {
+            *self.points.entry(point).or_default() += count;
+        }
+        self.fresh.extend(other.fresh);
+        self.first_listed = self.first_listed.into_iter().chain(other.first_listed).min();
+    }
+
+    /// Opens a user's book, takes the events that wait for it, rings when they are due at `now`, and closes it.
+    pub fn step(&mut self, scene: Scene<'_>, slot: &mut Slot, now: Timestamp) -> Result<(), EngineError> {
+        let waiting = slot.waiting.take();
+        let rung = std::mem::take(&mut slot.rung);
+        if waiting.is_none() && rung.is_empty() {
+            return Ok(());
+        }
+        let app = slot.app;
+        let user = slot.user.clone();
+        let App { name, rules } = &scene.apps[app];
+        let state = std::mem::replace(&mut slot.state, State::Unknown);
+        let bad = bad_book(name, &user);
+        let mut sealed = match &state {
+            State::Book(bytes) => Sealed::read(bytes).map_err(&bad)?,
+            State::Unknown if waiting.is_some() => {
+                self.tally(app).numbers.users += 1;
+                Sealed::new()
+            }
+            State::Unknown | State::Moved(_) => {
+                // Nobody is there any more.
+                slot.state = state;
+                for at in rung {
+                    self.changes.delete(keys::deadline(at, name, &user));
+                }
+                return Ok(());
+            }
+        };
+        let mut activities = Vec::new();
+        let mut place = waiting.map(|(first, _)| first);
+        while let Some(this) = place {
+            let event = &scene.events[this];
+            activities.extend(sealed.activity(event).map(|activity| (event, activity)));
+            place = scene.next[this];
+        }
+        let standing = rules.standing_of(&user, sealed.texts());
+        let mut book = sealed.open(name, &user, &standing).map_err(&bad)?;
+        for (event, activity) in &activities {
+            let (outcome, changed) = book.observe(event, activity, &rules.zone, &mut self.shelf(scene, app, &user))?;
+            self.tally(app).numbers.count(outcome);
+            self.say(scene, app, &user, &book, changed);
+        }
+        if !rung.is_empty() {
+            let changed = book.advance(now);
+            self.say(scene, app, &user, &book, changed);
+        }
+        if let Some(latest) = activities.iter().map(|(event, _)| event.received_at).max() {
+            let mut shelf = self.shelf(scene, app, &user);
+            book.tidy(Timestamp::from_micros(latest), &rules.zone, scene.fill, &mut shelf);
+        }
+        self.list(name, &user, &mut book, &rung);
+        self.put(slot, book);
+        Ok(())
+    }
+
+    /// Makes two ids one person: what was known under `from` goes on under `to`.
+    pub fn link(&mut self, scene: Scene<'_>, from: &mut Slot, to: &mut Slot) -> Result<(), EngineError> {
+        // What was said before the link is taken before it.
+        self.step(scene, from, Timestamp::MIN)?;
+        self.step(scene, to, Timestamp::MIN)?;
+        let before = std::mem::replace(&mut from.state, State::Moved(to.user.clone()));
+        from.is_changed = true;
+        let State::Book(other_bytes) = before else { return Ok(()) };
+        let (app, user) = (to.app, to.user.clone());
+        let App { name, rules } = &scene.apps[app];
+        let bytes = match std::mem::replace(&mut to.state, State::Unknown) {
+            State::Book(bytes) => Some(bytes),
+            State::Unknown | State::Moved(_) => {
+                self.tally(app).numbers.users += 1;
+                None
+            }
+        };
+        let bad = bad_book(name, &user);
+        let mut sealed = bytes.as_deref().map_or_else(|| Ok(Sealed::new()), Sealed::read).map_err(&bad)?;
+        let bad_other = bad_book(name, &from.user);
+        let other = Sealed::read(&other_bytes).map_err(&bad_other)?;
+        sealed.add_texts(other.texts());
+        let standing = rules.standing_of(&user, sealed.texts());
+        let mut book = sealed.open(name, &user, &standing).map_err(&bad)?;
+        let other_standing = rules.standing_of(&from.user, other.texts());
+        let mut other = other.open(name, &from.user, &other_standing).map_err(&bad_other)?;
+        other.recall_all(&mut self.shelf(scene, app, &from.user))?;
+        book.recall_all(&mut self.shelf(scene, app, &user))?;
+        self.forget(scene, app, &from.user, &mut other);
+        let (changed, taken_back) = book.take_over(other);
+        for stated in &taken_back {
+            self.retract(scene, app, &from.user, stated);
+        }
+        self.say(scene, app, &user, &book, changed);
+        self.list(name, &user, &mut book, &[]);
+        self.put(to, book);
+        Ok(())
+    }
+
+    /// Closes a book.
+    fn put(&mut self, slot: &mut Slot, book: Book<'_>) {
+        let (bytes, gaps) = book.close(&mut self.paper);
+        self.tally(slot.app).gaps.merge(gaps);
+        slot.state = State::Book(bytes);
+        slot.is_changed = true;
+    }
+
+    /// Takes a user's open session and deadline off what is counted and listed.
+    fn forget(&mut self, scene: Scene<'_>, app: usize, user: &str, book: &mut Book<'_>) {
+        let opened = book.opened();
+        let numbers = &mut self.tally(app).numbers;
+        numbers.users -= 1;
+        numbers.open -= i64::from(opened.is_some());
+        if let Some(opened) = opened {
+            self.add(app, Series::Started, floor(opened, MINUTE), -1);
+        }
+        if let (Some(listed), _) = book.list_anew(true) {
+            self.changes.delete(keys::deadline(listed, &scene.apps[app].name, user));
+        }
+    }
+
+    /// Lists a user under the deadline at which they are to be looked at.
+    fn list(&mut self, app: &str, user: &str, book: &mut Book<'_>, rung: &[Timestamp]) {
+        let (before, now) = book.list_anew(!rung.is_empty());
+        for at in rung.iter().copied().chain(before).filter(|at| Some(*at) != now) {
+            self.changes.delete(keys::deadline(at, app, user));
+        }
+        if let Some(at) = now.filter(|at| Some(*at) != before) {
+            self.changes.put(keys::deadline(at, app, user), []);
+            self.first_listed = Some(self.first_listed.map_or(at, |first| first.min(at)));
+        }
+    }
+
+    /// Writes down what changed for a user.
+    fn say(&mut self, scene: Scene<'_>, app: usize, user: &str, book: &Book<'_>, changed: Changed) {
+        for stated in &changed.retracted {
+            self.retract(scene, app, user, stated);
+        }
+        for stated in &changed.stated {
+            let session = &stated.closed.session;
+            self.add(app, Series::Started, floor(session.started_at, MINUTE), 1);
+            self.add(app, Series::Ended, floor(session.ended_at, MINUTE), 1);
+            let row = SessionRow::of(stated, |key| book.text_of(key));
+            self.changes.put(keys::session(&scene.apps[app].name, user, stated), written(&row));
+            let news = if 0 < row.amended { News::Amended(row) } else { News::Ended(row) };
+            self.tell(app, user, news);
+        }
+        if changed.opened_before != changed.opened {
+            let open = |at: Option<Timestamp>| i64::from(at.is_some());
+            self.tally(app).numbers.open += open(changed.opened) - open(changed.opened_before);
+            if let Some(before) = changed.opened_before {
+                self.add(app, Series::Started, floor(before, MINUTE), -1);
+            }
+            if let Some(now) = changed.opened {
+                self.add(app, Series::Started, floor(now, MINUTE), 1);
+                self.tell(app, user, News::Started(now.as_micros()));
+            }
+        }
+        if let Some(hour) = changed.hour {
+            self.add(app, Series::ActiveByHour, Timestamp::from_micros(hour * HOUR), 1);
+        }
+        if let Some(day) = changed.day {
+            self.add(app, Series::ActiveByDay, Timestamp::from_micros(day * DAY), 1);
+        }
+    }
+
+    fn retract(&mut self, scene: Scene<'_>, app: usize, user: &str, stated: &Stated) {
+        let session = &stated.closed.session;
+        self.add(app, Series::Started, floor(session.started_at, MINUTE), -1);
+        self.add(app, Series::Ended, floor(session.ended_at, MINUTE), -1);
+        self.changes.delete(keys::session(&scene.apps[app].name, user, stated));
+        self.tell(app, user, News::Retracted(stated.id.to_string()));
+    }
+
+    fn tell(&mut self, app: usize, user: &str, news: News) {
+        self.tally(app).news.push(Statement { user: user.to_owned(), news });
+    }
+
+    fn add(&mut self, app: usize, series: Series, at: Timestamp, count: i64) {
+        *self.points.entry((app, series, at.as_micros())).or_default() += count;
+    }
+
+    fn tally(&mut self, app: usize) -> &mut Tally {
+        while self.tallies.len() <= app {
+            self.tallies.push(Tally::default());
+        }
+        &mut self.tallies[app]
+    }
+
+    fn shelf<'a>(&'a mut self, scene: Scene<'a>, app: usize, user: &'a str) -> Shelf<'a> {
+        let app = &scene.apps[app].name;
+        Shelf { books: scene.books, app, user, fresh: &mut self.fresh, changes: &mut self.changes }
+    }
+}
+
+fn bad_book<'a>(app: &'a str, user: &'a str) -> impl Fn(String) -> EngineError + 'a {
+    move |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause }
+}
+
+fn floor(at: Timestamp, unit: i64) -> Timestamp {
+    Timestamp::from_micros(at.as_micros().div_euclid(unit) * unit)
+}
