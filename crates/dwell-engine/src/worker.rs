@@ -14,7 +14,7 @@ use crate::rules::RulesOf;
 use crate::turn::{Due, Taken, Turn};
 
 /// How many deadlines one turn takes.
-const TURN_DEADLINES: usize = 2_000;
+const TURN_DEADLINES: usize = 50_000;
 
 /// The only writer of the books.
 pub struct Worker {
