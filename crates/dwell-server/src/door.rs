@@ -1,24 +1,30 @@
 //! The socket: who may come in, and how long they may take.
 
+mod guard;
+
+use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use std::future::{Future, Ready, ready};
-use tokio::net::TcpStream;
+
+use guard::{Guard, Spoken};
 
 /// How connections are taken.
 #[derive(Clone, Debug)]
 pub struct Door {
     /// The certificate chain and its key, both in PEM: with them, HTTPS is spoken.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// The most connections at once; one more is closed at once.
+    /// The most connections at once. One more is told to come again, or, where TLS is spoken, closed.
     pub connections: usize,
+    /// Counts those for whom there was no place.
+    pub turned_away: Arc<AtomicU64>,
     /// How long a client may take for the first byte of a connection, TLS included.
     pub first_byte_timeout: Duration,
     /// How long for all of a header.
@@ -47,7 +53,11 @@ pub async fn serve(
             handle.graceful_shutdown(Some(patience));
         }
     });
-    let guard = Guard { handle: handle.clone(), most: door.connections };
+    let guard = Guard::new(
+        door.connections,
+        if door.tls.is_some() { Spoken::Tls } else { Spoken::Plain },
+        door.turned_away.clone(),
+    );
     let service = router.into_make_service();
     match &door.tls {
         None => {
@@ -92,24 +102,4 @@ fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
         .max_concurrent_streams(100)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));
-}
-
-/// Turns away who comes when all places are taken.
-#[derive(Clone)]
-struct Guard {
-    handle: Handle<SocketAddr>,
-    most: usize,
-}
-
-impl<S> Accept<TcpStream, S> for Guard {
-    type Stream = TcpStream;
-    type Service = S;
-    type Future = Ready<io::Result<(TcpStream, S)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        if self.most < self.handle.connection_count() {
-            return ready(Err(io::Error::other("all connections are taken")));
-        }
-        ready(stream.set_nodelay(true).map(|()| (stream, service)))
-    }
 }

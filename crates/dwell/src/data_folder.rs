@@ -45,7 +45,8 @@ impl DataArgs {
         Ok(Registry::make(&self.folder()?)?)
     }
 
-    fn folder(&self) -> anyhow::Result<PathBuf> {
+    /// Returns the data folder that is meant.
+    pub fn folder(&self) -> anyhow::Result<PathBuf> {
         let overrides = Overrides { data: self.data.clone(), ..Overrides::default() };
         let raw = config::written(self.config.as_deref(), &overrides)?;
         Ok(Config::meant(&raw)?.server.data)

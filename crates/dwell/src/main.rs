@@ -1,10 +1,14 @@
 //! The command line of Dwell: when people are using an app, when they have left, and when to speak to them.
 
+mod backup;
 mod chart;
 mod clock;
 mod commands;
 mod config;
+mod control;
+mod crank;
 mod data_folder;
+mod disk_space;
 mod human;
 mod input;
 mod nearest;
@@ -12,6 +16,7 @@ mod page;
 mod policy_file;
 mod progress;
 mod report;
+mod retention;
 
 use std::process::ExitCode;
 
@@ -53,6 +58,10 @@ enum Command {
     Apps(commands::apps::Apps),
     /// Take events over HTTP, and keep every user's sessions up to the second
     Serve(commands::serve::Serve),
+    /// Copy the data folder of a server, whether it runs or not
+    Backup(commands::backup::Backup),
+    /// Look at everything that a server needs, and say how to mend what is not right
+    Doctor(commands::doctor::Doctor),
     /// Make keys, show them, rotate and revoke them
     Keys(commands::keys::Keys),
     /// Check a configuration, or write the default one
@@ -85,6 +94,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Try(args) => commands::try_it::run(args, &progress),
         Command::Apps(args) => commands::apps::run(args),
         Command::Serve(args) => commands::serve::run(args),
+        Command::Backup(args) => commands::backup::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
         Command::Keys(args) => commands::keys::run(args, &progress),
         Command::Config(args) => commands::config::run(args),
         Command::Completions { shell } => {

@@ -83,6 +83,11 @@ impl Queue {
         take_from(&mut self.lock(), most)
     }
 
+    /// How many bytes wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().bytes
+    }
+
     pub fn is_empty(&self) -> bool {
         self.lock().requests.is_empty()
     }

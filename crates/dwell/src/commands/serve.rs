@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,23 +14,21 @@ use clap::Args;
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::Span;
 use dwell_dialect::limits::Limits;
-use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker, WorkerOptions};
+use dwell_engine::{AppRules, Desk, RulesOf, Worker, WorkerOptions};
 use dwell_keys::registry::Registry;
-use dwell_server::House;
 use dwell_server::door::{self, Door};
-use dwell_store::{Books, BooksOptions, Check, DiskBooks, DiskLog, Log, LogOptions, OnDamage};
+use dwell_server::{House, Machine};
+use dwell_store::{BooksOptions, Check, DiskBooks, DiskLog, LogOptions, OnDamage};
 use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
 
 use crate::clock::{self, SteadyClock};
 use crate::config::{self, Config, Overrides};
+use crate::control::Control;
+use crate::crank::Crank;
+use crate::disk_space;
 use crate::policy_file;
-
-/// How long the engine waits for events before it looks for deadlines.
-const PATIENCE: Duration = Duration::from_millis(200);
-
-/// How often the books are made durable by themselves.
-const SYNC_EVERY: Span = Span::from_secs(10);
+use crate::retention::Retention;
 
 /// How often apps and keys are looked at, and the machine's clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -66,7 +64,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     // One half keeps users as the engine needs them, the other what lies around them on disk.
     let cache_bytes = config.books.cache_bytes / 2;
     let books_options = BooksOptions { cache_bytes, buffer_bytes: config.books.buffer_bytes };
-    let books: Arc<dyn Books> = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
+    let books = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
     if let Some(admin) = registry.first_start(clock::now())? {
         println!("the admin key, shown this once: {}", admin.text.reveal());
     }
@@ -89,16 +87,37 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     house.body_timeout = duration(config.server.body_timeout);
     house.scheme = if config.server.tls.is_some() { "https" } else { "http" };
     house.stopped = stopped.clone();
+    house.machine = Arc::new({
+        let (log, data) = (log.clone(), data.clone());
+        move || machine(&log, &data)
+    });
     let why_stopped = stopped.clone();
     let stopping = house.stopping.clone();
 
     let stop = Arc::new(AtomicBool::new(false));
-    let mut worker = Worker::new(log.clone(), books, rules, WorkerOptions { cache_bytes, ..WorkerOptions::default() });
+    let copying = Arc::<Mutex<()>>::default();
+    let control = Control {
+        data: data.clone(),
+        log: log.clone(),
+        books: books.clone(),
+        copying: copying.clone(),
+        stop: stop.clone(),
+    };
+    let crank = Crank {
+        log: log.clone(),
+        books: books.clone(),
+        stop: stop.clone(),
+        clock: steady,
+        waiting: house.waiting.clone(),
+        retention: Retention {
+            keep: (config.log.archive == config::Archive::Without).then_some(config.log.retention),
+            copying,
+        },
+    };
+    let mut worker = Worker::new(log, books, rules, WorkerOptions { cache_bytes, ..WorkerOptions::default() });
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
-        let (stop, log) = (stop.clone(), log.clone());
         move || {
-            let work = AssertUnwindSafe(|| turn_the_crank(&mut worker, log.as_ref(), &stop, steady));
-            let why = match catch_unwind(work) {
+            let why = match catch_unwind(AssertUnwindSafe(|| crank.turn(&mut worker))) {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(_panic) => "a promise between our own lines was broken; what it was stands above".to_owned(),
@@ -111,9 +130,20 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         let (stop, registry) = (stop.clone(), registry);
         move || watch(&registry, &stop, steady)
     })?;
-    let served = listen(&config, Arc::new(house), stopping);
+    let control = match control.listen() {
+        Ok(listener) => {
+            let answer = move || control.answer(&listener);
+            Some(std::thread::Builder::new().name("control".to_owned()).spawn(answer)?)
+        }
+        Err(error) => {
+            warn!(%error, "no backup can be made while this runs: the control socket in the data folder cannot be had");
+            None
+        }
+    };
+    let turned_away = house.turned_away.clone();
+    let served = listen(&config, Arc::new(house), stopping, turned_away);
     stop.store(true, Ordering::Relaxed);
-    for thread in [engine, watch] {
+    for thread in [engine, watch].into_iter().chain(control) {
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
@@ -133,13 +163,19 @@ fn not_obeyed(policy: &Policy, events: &[(String, String)]) -> Vec<&'static str>
     parts.into_iter().filter(|(there, _)| *there).map(|(_, part)| part).collect()
 }
 
-fn listen(config: &Config, house: Arc<House>, stopping: Arc<AtomicBool>) -> anyhow::Result<()> {
+fn listen(
+    config: &Config,
+    house: Arc<House>,
+    stopping: Arc<AtomicBool>,
+    turned_away: Arc<AtomicU64>,
+) -> anyhow::Result<()> {
     let address = config.server.listen;
     let listener = TcpListener::bind(address)
         .with_context(|| format!("cannot listen on {address}: stop what listens there, or choose another --listen"))?;
     let door = Door {
         tls: config.server.tls.as_ref().map(|tls| (tls.certificate.clone(), tls.key.clone())),
         connections: config.server.connections,
+        turned_away,
         first_byte_timeout: duration(config.server.first_byte_timeout),
         header_timeout: duration(config.server.header_timeout),
         stop_timeout: duration(config.server.stop_timeout),
@@ -181,30 +217,20 @@ async fn comes(kind: tokio::signal::unix::SignalKind) {
     }
 }
 
-/// Takes turn after turn until it is told to stop.
-fn turn_the_crank(
-    worker: &mut Worker,
-    log: &dyn Log,
-    stop: &AtomicBool,
-    clock: SteadyClock,
-) -> Result<(), EngineError> {
-    let mut synced = clock.now();
-    while !stop.load(Ordering::Relaxed) {
-        let now = clock.now();
-        let turned = worker.turn(now)?;
-        if 0 < turned.lost {
-            error!(events = turned.lost, "events of the log are damaged and were passed over");
-        }
-        if synced.plus(SYNC_EVERY) <= now {
-            worker.sync()?;
-            synced = now;
-        }
-        if turned.is_idle() {
-            log.wait_past(worker.offset(), PATIENCE);
-        }
+/// What is watched of the log and its disk.
+fn machine(log: &DiskLog, data: &Path) -> Machine {
+    let segments = log.segments();
+    let counts = log.counts();
+    Machine {
+        log_bytes: segments.iter().map(|segment| segment.bytes).sum(),
+        log_segments: segments.len() as u64,
+        log_waiting_bytes: log.waiting_bytes() as u64,
+        log_syncs: counts.syncs,
+        log_full: counts.full,
+        log_busy: counts.busy,
+        // A disk that cannot be seen has no such metric.
+        disk_free_bytes: disk_space::space(data).ok().map(|space| space.free),
     }
-    worker.sync()?;
-    Ok(())
 }
 
 /// Looks after what changes outside: apps, keys and the machine's clock.

@@ -129,6 +129,8 @@ pub struct Log {
     /// How long events are kept at least.
     #[serde(rename = "retention_us", serialize_with = "micros")]
     pub retention: Span,
+    /// Where events go before they are dropped here.
+    pub archive: Archive,
 }
 
 /// What becomes of events.
@@ -201,6 +203,16 @@ words! {
 }
 
 words! {
+    /// Where events go before the log drops them.
+    Archive {
+        /// There is none yet, and one is waited for: nothing is dropped.
+        Awaited = "awaited",
+        /// Nowhere: they are dropped.
+        Without = "none",
+    }
+}
+
+words! {
     /// How lines of the program's own log are written.
     LogFormat {
         /// For people.
@@ -262,6 +274,7 @@ impl Config {
                 check: word(raw, "log.check")?,
                 on_damage: word(raw, "log.on_damage")?,
                 retention: within(raw, "log.retention", HOUR..=times(YEAR, 100))?,
+                archive: word(raw, "log.archive")?,
             },
             sessions: Sessions {
                 deduplicate: within(raw, "sessions.deduplicate", HOUR..=times(DAY, 90))?,

@@ -1,0 +1,63 @@
+//! How old the log gets. It never drops what the books have not made durable, nor anything that an archive has not got.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::SystemTime;
+
+use dwell_core::time::{Span, Timestamp};
+use dwell_store::{DiskLog, Log, Offset};
+use tracing::{info, warn};
+
+use crate::clock;
+
+/// What of the log may be dropped, and when.
+pub struct Retention {
+    /// How long events are kept after their segment was closed. `None` is for ever.
+    pub keep: Option<Span>,
+    /// Held by whoever copies the log: nothing is dropped under a copy.
+    pub copying: Arc<Mutex<()>>,
+}
+
+impl Retention {
+    /// Drops segments that lie wholly before `durable` and were closed long enough ago.
+    ///
+    /// What cannot be dropped now is tried again the next time. A segment that was set aside as damaged is not dropped, nor
+    /// is anything after it: somebody may still want to mend it.
+    pub fn apply(&self, log: &DiskLog, durable: Offset, now: Timestamp) {
+        let Some(keep) = self.keep else { return };
+        let _copying = match self.copying.try_lock() {
+            Err(TryLockError::WouldBlock) => return,
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+        };
+        // Of two clocks that differ, the one that keeps more.
+        let horizon = now.min(clock::now()).minus(keep);
+        let damaged: Vec<&Path> = log.damage().iter().map(|damage| damage.path.as_path()).collect();
+        let mut before = None;
+        for segment in log.segments() {
+            if !segment.closed || durable < segment.offsets.end || damaged.contains(&segment.path.as_path()) {
+                break;
+            }
+            match closed_at(&segment.path) {
+                Ok(at) if at <= horizon => before = Some(segment.offsets.end),
+                Ok(_younger) => break,
+                Err(error) => {
+                    warn!(segment = %segment.path.display(), %error, "how old this is cannot be seen: nothing is dropped");
+                    break;
+                }
+            }
+        }
+        let Some(before) = before else { return };
+        match log.drop_before(before) {
+            Ok(first) => info!(log_begins_at = first.number(), "events older than log.retention were dropped"),
+            Err(error) => warn!(%error, "old segments of the log stay for now"),
+        }
+    }
+}
+
+/// When the last byte of a segment was written, which closed it. A copy that did not keep times is as young as the copy.
+fn closed_at(path: &Path) -> std::io::Result<Timestamp> {
+    let since = std::fs::metadata(path)?.modified()?.duration_since(SystemTime::UNIX_EPOCH);
+    let micros = since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+    Ok(Timestamp::from_micros(micros))
+}
