@@ -86,6 +86,8 @@ pub struct Machine {
     pub log_busy: u64,
     /// Bytes that are free where the data lies; `None` where that cannot be seen.
     pub disk_free_bytes: Option<u64>,
+    /// By how many seconds the machine's clock was put ahead since the start; less than nothing when it was put back.
+    pub clock_off_seconds: i64,
 }
 
 impl House {

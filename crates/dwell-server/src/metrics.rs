@@ -171,6 +171,12 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         ("dwell_log_full_total", "Appends that found no room on the disk.", "counter", one(machine.log_full)),
         ("dwell_log_busy_total", "Appends that found too much waiting.", "counter", one(machine.log_busy)),
         (
+            "dwell_clock_off_seconds",
+            "By how much the machine's clock was put ahead since the start.",
+            "gauge",
+            vec![(String::new(), machine.clock_off_seconds)],
+        ),
+        (
             "dwell_disk_free_bytes",
             "Bytes that are free where the data lies.",
             "gauge",

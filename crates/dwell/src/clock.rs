@@ -40,8 +40,8 @@ impl SteadyClock {
         self.began.plus(Span::from_micros(i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// Returns by how much the calendar is ahead by now; less than nothing when it is behind.
-    pub fn off_by(self) -> Span {
-        Span::from_micros(now().as_micros().saturating_sub(self.now().as_micros()))
+    /// Returns by how many microseconds the calendar is ahead by now; less than nothing when it is behind.
+    pub fn off_by(self) -> i64 {
+        now().as_micros().saturating_sub(self.now().as_micros())
     }
 }

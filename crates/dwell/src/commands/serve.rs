@@ -33,6 +33,9 @@ use crate::retention::Retention;
 /// How often apps and keys are looked at, and the machine's clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// By how much the machine's clock has to be moved to be told of.
+const WORTH_A_WORD: Span = Span::from_minutes(1);
+
 /// What `dwell serve` is told.
 #[derive(Args, Debug)]
 pub struct Serve {
@@ -89,7 +92,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     house.stopped = stopped.clone();
     house.machine = Arc::new({
         let (log, data) = (log.clone(), data.clone());
-        move || machine(&log, &data)
+        move || machine(&log, &data, steady)
     });
     let why_stopped = stopped.clone();
     let stopping = house.stopping.clone();
@@ -218,7 +221,7 @@ async fn comes(kind: tokio::signal::unix::SignalKind) {
 }
 
 /// What is watched of the log and its disk.
-fn machine(log: &DiskLog, data: &Path) -> Machine {
+fn machine(log: &DiskLog, data: &Path, clock: SteadyClock) -> Machine {
     let segments = log.segments();
     let counts = log.counts();
     Machine {
@@ -229,31 +232,28 @@ fn machine(log: &DiskLog, data: &Path) -> Machine {
         log_full: counts.full,
         log_busy: counts.busy,
         // A disk that cannot be seen has no such metric.
+        clock_off_seconds: clock.off_by() / 1_000_000,
         disk_free_bytes: disk_space::space(data).ok().map(|space| space.free),
     }
 }
 
 /// Looks after what changes outside: apps, keys and the machine's clock.
 fn watch(registry: &RwLock<Registry>, stop: &AtomicBool, clock: SteadyClock) {
-    let mut told = Span::ZERO;
+    let mut told = 0;
     while !stop.load(Ordering::Relaxed) {
         if let Err(error) = registry.write().unwrap_or_else(PoisonError::into_inner).refresh() {
             warn!(%error, "apps and keys stay as they were");
         }
         let off = clock.off_by();
-        if Span::from_minutes(1) <= span_between(off, told) {
+        if WORTH_A_WORD.as_micros() <= off.saturating_sub(told).saturating_abs() {
             warn!(
-                off_by_seconds = off.as_micros() / 1_000_000,
+                off_by_seconds = off / 1_000_000,
                 "the machine's clock was moved; time goes on here as it did, until the next start"
             );
             told = off;
         }
         std::thread::sleep(LOOK_EVERY);
     }
-}
-
-fn span_between(one: Span, other: Span) -> Span {
-    Span::from_micros((one.as_micros() - other.as_micros()).abs())
 }
 
 /// One policy for all apps, each with its own zone.

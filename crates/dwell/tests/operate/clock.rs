@@ -24,7 +24,7 @@ fn a_clock_that_jumps_by_hours_ends_nobody_and_is_reported() {
     for (jump, seconds) in [("+5h", 18_000), ("-3h", -10_800)] {
         let folder = tempfile::tempdir().unwrap();
         let clock = folder.path().join("clock");
-        fs::write(&clock, "+0").unwrap();
+        fs::write(&clock, "+0\n").unwrap();
         let data = folder.path().join("data");
         // Only the calendar is moved: the steady clock of a machine goes on, whoever sets its calendar.
         let lies = [
@@ -39,12 +39,13 @@ fn a_clock_that_jumps_by_hours_ends_nobody_and_is_reported() {
             assert_eq!(server.send(&[event(&format!("user{user}"), "1")]), 200);
         }
         server.settle();
-        fs::write(&clock, jump).unwrap();
+        fs::write(&clock, format!("{jump}\n")).unwrap();
         server.wait("the jump is reported", |server| server.said().contains("clock was moved"));
         let said = server.said();
         let line = said.lines().find(|line| line.contains("clock was moved")).unwrap();
         let off: i64 = line.split("off_by_seconds=").nth(1).unwrap().trim().parse().unwrap();
         assert!((off - seconds).abs() < 60, "{line}");
+        assert!((server.metric("dwell_clock_off_seconds") - seconds as f64).abs() < 60.0);
         // Long enough for any deadline to have rung that the jump would have passed.
         std::thread::sleep(Duration::from_secs(2));
         assert_eq!(server.metric("dwell_sessions_open"), 20.0, "{jump}");
