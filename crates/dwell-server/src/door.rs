@@ -1,6 +1,7 @@
 //! The socket: who may come in, and how long they may take.
 
 mod guard;
+mod pace;
 
 use std::future::Future;
 use std::io;
@@ -15,6 +16,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 
 use guard::{Guard, Spoken};
+use pace::Patience;
 
 /// How connections are taken.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct Door {
     pub first_byte_timeout: Duration,
     /// How long for all of a header.
     pub header_timeout: Duration,
+    /// How long a connection may lie idle between two requests.
+    pub idle_timeout: Duration,
     /// How long requests under way may take at the end.
     pub stop_timeout: Duration,
 }
@@ -53,16 +57,18 @@ pub async fn serve(
             handle.graceful_shutdown(Some(patience));
         }
     });
+    let patience = Patience { idle: door.idle_timeout, head: door.header_timeout };
     let guard = Guard::new(
         door.connections,
         if door.tls.is_some() { Spoken::Tls } else { Spoken::Plain },
         door.turned_away.clone(),
+        patience,
     );
     let service = router.into_make_service();
     match &door.tls {
         None => {
             let mut server = axum_server::from_tcp(listener)?.acceptor(guard).handle(handle);
-            server = server.first_request_timeout(door.first_byte_timeout);
+            server = server.first_request_timeout(door.first_byte_timeout.max(door.header_timeout));
             bound(server.http_builder(), &door);
             server.serve(service).await
         }
@@ -74,7 +80,7 @@ pub async fn serve(
             })?;
             let acceptor = RustlsAcceptor::new(config).handshake_timeout(door.first_byte_timeout).acceptor(guard);
             let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
-            server = server.first_request_timeout(door.first_byte_timeout);
+            server = server.first_request_timeout(door.first_byte_timeout.max(door.header_timeout));
             bound(server.http_builder(), &door);
             server.serve(service).await
         }
@@ -92,7 +98,8 @@ fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
     builder
         .http1()
         .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(door.header_timeout)
+        // It counts from the end of the last answer. `pace.rs` is stricter: this is what is left if it should fail.
+        .header_read_timeout(door.idle_timeout.saturating_add(door.header_timeout))
         .max_headers(HEADER_LINES)
         .max_buf_size(HEADER_BYTES);
     builder

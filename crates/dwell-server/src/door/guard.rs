@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::pace::{Clock, Pace, Paced, Patience};
+
 /// How many may be told at once that there is no place. Beyond that they are closed without a word.
 const MOST_TOLD: usize = 256;
 /// How long telling one may take.
@@ -36,6 +38,7 @@ pub struct Guard {
     /// `None` where TLS is spoken: a word in plain text would not be understood.
     telling: Option<Arc<Semaphore>>,
     turned_away: Arc<AtomicU64>,
+    patience: Patience,
 }
 
 /// What is said over TLS or not.
@@ -49,20 +52,20 @@ pub enum Spoken {
 
 impl Guard {
     /// Has so many places, and counts those who find none.
-    pub fn new(places: usize, spoken: Spoken, turned_away: Arc<AtomicU64>) -> Guard {
+    pub fn new(places: usize, spoken: Spoken, turned_away: Arc<AtomicU64>, patience: Patience) -> Guard {
         let telling = (spoken == Spoken::Plain).then(|| Arc::new(Semaphore::new(MOST_TOLD)));
-        Guard { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))), telling, turned_away }
+        Guard { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))), telling, turned_away, patience }
     }
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Guard {
     type Stream = Placed;
-    type Service = S;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Placed, S)>> + Send>>;
+    type Service = Paced<S>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Placed, Paced<S>)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let telling = self.telling.clone();
+        let (telling, patience) = (self.telling.clone(), self.patience);
         if place.is_err() {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
         }
@@ -70,7 +73,9 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Guard {
             match place {
                 Ok(place) => {
                     stream.set_nodelay(true)?;
-                    Ok((Placed { stream, _place: place }, service))
+                    let pace = Arc::<Pace>::default();
+                    let clock = Clock::new(pace.clone(), patience);
+                    Ok((Placed { stream, clock, _place: place }, Paced { service, pace }))
                 }
                 Err(_taken) => {
                     if let Some(telling) = telling
@@ -95,12 +100,19 @@ async fn tell(mut stream: TcpStream) -> io::Result<()> {
 /// A connection with its place, which is free again when it ends.
 pub struct Placed {
     stream: TcpStream,
+    clock: Clock,
     _place: OwnedSemaphorePermit,
 }
 
 impl AsyncRead for Placed {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        match Pin::new(&mut self.stream).poll_read(context, into) {
+            Poll::Ready(read) => {
+                self.clock.hear();
+                Poll::Ready(read)
+            }
+            Poll::Pending => self.clock.wait(context).map(Err),
+        }
     }
 }
 

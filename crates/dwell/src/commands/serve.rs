@@ -181,6 +181,7 @@ fn listen(
         turned_away,
         first_byte_timeout: duration(config.server.first_byte_timeout),
         header_timeout: duration(config.server.header_timeout),
+        idle_timeout: duration(config.server.idle_timeout),
         stop_timeout: duration(config.server.stop_timeout),
     };
     let scheme = if door.tls.is_some() { "https" } else { "http" };

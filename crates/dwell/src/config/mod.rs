@@ -136,9 +136,6 @@ pub struct Log {
 /// What becomes of events.
 #[derive(Serialize, Debug)]
 pub struct Sessions {
-    /// For how long a second copy of an event is known as one.
-    #[serde(rename = "deduplicate_us", serialize_with = "micros")]
-    pub deduplicate: Span,
     /// The rules of apps that have none of their own.
     pub policy: Option<PathBuf>,
 }
@@ -238,7 +235,6 @@ words! {
 
 const SECOND: Span = Span::from_secs(1);
 const HOUR: Span = Span::from_hours(1);
-const DAY: Span = Span::from_hours(24);
 const YEAR: Span = Span::from_hours(24 * 366);
 
 const KIB: u64 = 1 << 10;
@@ -276,10 +272,7 @@ impl Config {
                 retention: within(raw, "log.retention", HOUR..=times(YEAR, 100))?,
                 archive: word(raw, "log.archive")?,
             },
-            sessions: Sessions {
-                deduplicate: within(raw, "sessions.deduplicate", HOUR..=times(DAY, 90))?,
-                policy: path(raw, "sessions.policy")?,
-            },
+            sessions: Sessions { policy: path(raw, "sessions.policy")? },
             books: Books {
                 cache_bytes: size(raw, "books.cache_bytes", MIB..=1024 * GIB)?,
                 buffer_bytes: size(raw, "books.buffer_bytes", MIB..=16 * GIB)?,

@@ -59,7 +59,6 @@ fn the_manual_is_what_holds_when_nothing_is_written() {
             "archive": "awaited"
           },
           "sessions": {
-            "deduplicate_us": 259200000000,
             "policy": null
           },
           "books": {

@@ -185,6 +185,58 @@ fn what_is_nested_too_deep_or_has_too_many_headers_is_refused() {
 }
 
 #[test]
+fn an_idle_connection_is_kept_as_long_as_it_says_and_a_slow_head_on_it_is_not() {
+    let server = Server::start(
+        "timeout = \"30m\"\n",
+        &["server.header_timeout=1s", "server.first_byte_timeout=1s", "server.idle_timeout=4s"],
+    );
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answered = |stream: &mut TcpStream| {
+        stream.write_all(request).unwrap();
+        let mut said = Vec::new();
+        let mut piece = [0; 4096];
+        while !said.ends_with(b"ok\n") {
+            let read = stream.read(&mut piece).unwrap();
+            assert_ne!(read, 0, "closed after {:?}", String::from_utf8_lossy(&said));
+            said.extend_from_slice(&piece[..read]);
+        }
+    };
+    // Idle for longer than a head may take, again and again.
+    let mut kept = connect(&server);
+    for _ in 0..3 {
+        answered(&mut kept);
+        std::thread::sleep(Duration::from_millis(2_000));
+    }
+    answered(&mut kept);
+    // Idle for too long.
+    let began = now();
+    heard(kept);
+    let idle = began.elapsed();
+    assert!(Duration::from_millis(3_500) < idle && idle < Duration::from_secs(7), "{idle:?}");
+    // The head of a second request that does not end.
+    let mut slow = connect(&server);
+    answered(&mut slow);
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nx: ").unwrap();
+    let began = now();
+    heard(slow);
+    assert!(began.elapsed() < Duration::from_millis(3_000), "{:?}", began.elapsed());
+    // A stream is no idle connection, however little is said on it.
+    let mut stream = connect(&server);
+    let asks =
+        format!("GET /v1/sessions/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", server.read_key);
+    stream.write_all(asks.as_bytes()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let began = now();
+    let mut piece = [0; 4096];
+    while began.elapsed() < Duration::from_secs(6) {
+        match stream.read(&mut piece) {
+            Ok(read) => assert_ne!(read, 0, "closed after {:?}", began.elapsed()),
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}"),
+        }
+    }
+}
+
+#[test]
 fn two_hundred_slow_clients_do_not_stop_others() {
     let server = Server::start(
         "timeout = \"30m\"\n",
