@@ -37,6 +37,9 @@ pub(crate) async fn ready(State(house): State<Arc<House>>) -> Result<&'static st
     if let Some(why) = house.stopped.get() {
         return Err(Problem::stopped(why));
     }
+    if let Some(why) = (house.machine)().log_failure {
+        return Err(Problem::log_failed(&why));
+    }
     match &*house.waiting.read().unwrap_or_else(PoisonError::into_inner) {
         Some(why) => Err(Problem::waiting(why)),
         None => Ok("ready\n"),

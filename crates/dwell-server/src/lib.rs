@@ -70,8 +70,10 @@ pub struct House {
 }
 
 /// What is to be watched of the log and the disk under it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Machine {
+    /// Why the log takes nothing more, if its disk failed.
+    pub log_failure: Option<String>,
     /// Bytes of the log.
     pub log_bytes: u64,
     /// Files of it.

@@ -159,6 +159,12 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
             "counter",
             one(house.turned_away.load(Ordering::Relaxed)),
         ),
+        (
+            "dwell_log_failed",
+            "1 when the disk of the log failed: no event is taken until the next start.",
+            "gauge",
+            one(u64::from(machine.log_failure.is_some())),
+        ),
         ("dwell_log_bytes", "Bytes of the log.", "gauge", one(machine.log_bytes)),
         ("dwell_log_segments", "Files of the log.", "gauge", one(machine.log_segments)),
         (

@@ -80,6 +80,12 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", why)
     }
 
+    pub fn log_failed(why: &str) -> Self {
+        let detail =
+            format!("no event is taken, because the disk of the log failed: {why}; check the disk, then start again");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "log_failed", detail)
+    }
+
     pub fn waiting(why: &str) -> Self {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "waiting", why).again_in(10)
     }

@@ -104,7 +104,12 @@ impl Crank {
         }
         self.retain(stand);
         if turned.is_idle() {
-            self.log.wait_past(worker.offset(), PATIENCE);
+            if self.log.failure().is_some() {
+                // Nothing more will come, and nobody is made to wait for it: deadlines still ring.
+                std::thread::sleep(PATIENCE);
+            } else {
+                self.log.wait_past(worker.offset(), PATIENCE);
+            }
         }
         Ok(())
     }

@@ -61,3 +61,65 @@ fn closed_at(path: &Path) -> std::io::Result<Timestamp> {
     let micros = since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
     Ok(Timestamp::from_micros(micros))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dwell_store::{Batch, LogOptions};
+
+    use super::*;
+
+    /// A log with many closed segments, all of them as old as is said.
+    fn log(folder: &Path, age: Duration) -> DiskLog {
+        let log = DiskLog::open(folder, LogOptions { segment_bytes: 1_000, ..LogOptions::default() }).unwrap();
+        for at in 0..100 {
+            log.append([format!("record {at} of some length, so that segments end")].iter().collect::<Batch>())
+                .wait()
+                .unwrap();
+        }
+        for segment in log.segments() {
+            let file = std::fs::File::options().write(true).open(&segment.path).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - age).unwrap();
+        }
+        log
+    }
+
+    fn after_a_day() -> Retention {
+        Retention { keep: Some(Span::from_hours(24)), copying: Arc::default() }
+    }
+
+    #[test]
+    fn nothing_is_dropped_that_the_books_have_not_made_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(folder.path(), Duration::from_secs(48 * 3600));
+        let retention = after_a_day();
+        retention.apply(&log, Offset::ZERO, clock::now());
+        assert_eq!(log.first(), Offset::ZERO);
+        retention.apply(&log, Offset::new(50), clock::now());
+        assert!(Offset::ZERO < log.first() && log.first() <= Offset::new(50), "{}", log.first());
+        retention.apply(&log, Offset::new(100), clock::now());
+        // The one that still grows stays.
+        assert!(Offset::new(80) < log.first() && log.first() < Offset::new(100), "{}", log.first());
+        assert_eq!(log.next(), Offset::new(100));
+    }
+
+    #[test]
+    fn nothing_is_dropped_that_is_young_or_that_somebody_copies_or_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(folder.path(), Duration::from_secs(23 * 3600));
+        let end = Offset::new(100);
+        let retention = after_a_day();
+        retention.apply(&log, end, clock::now());
+        // A clock that runs ahead of the machine's makes nothing older.
+        retention.apply(&log, end, clock::now().plus(Span::from_hours(1_000)));
+        Retention { keep: None, ..after_a_day() }.apply(&log, end, clock::now());
+        let short = Retention { keep: Some(Span::from_hours(1)), copying: Arc::default() };
+        let copying = short.copying.lock().unwrap();
+        short.apply(&log, end, clock::now());
+        assert_eq!(log.first(), Offset::ZERO);
+        drop(copying);
+        short.apply(&log, end, clock::now());
+        assert!(Offset::ZERO < log.first());
+    }
+}

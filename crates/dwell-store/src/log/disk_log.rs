@@ -145,6 +145,11 @@ impl DiskLog {
         Counts { appends: read(appends), syncs: read(syncs), full: read(full), busy: read(busy) }
     }
 
+    /// Why nothing is acknowledged any more, if the disk failed. It stays so until the log is opened again.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.queue.failure()
+    }
+
     /// How many bytes wait to be written.
     pub fn waiting_bytes(&self) -> usize {
         self.queue.waiting()

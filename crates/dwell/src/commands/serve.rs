@@ -226,6 +226,7 @@ fn machine(log: &DiskLog, data: &Path, clock: SteadyClock) -> Machine {
     let segments = log.segments();
     let counts = log.counts();
     Machine {
+        log_failure: log.failure().map(|why| why.to_string()),
         log_bytes: segments.iter().map(|segment| segment.bytes).sum(),
         log_segments: segments.len() as u64,
         log_waiting_bytes: log.waiting_bytes() as u64,

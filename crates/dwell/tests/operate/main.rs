@@ -2,6 +2,7 @@
 
 mod backup;
 mod clock;
+mod disk_fails;
 mod doctor;
 mod full_disk;
 mod retention;

@@ -262,3 +262,28 @@ fn two_hundred_slow_clients_do_not_stop_others() {
     }
     drop(slow);
 }
+
+#[test]
+fn what_is_asked_is_counted_in_words_that_the_code_knows() {
+    let server = Server::start("timeout = \"30m\"\n", &[]);
+    for number in 0..7 {
+        assert_eq!(server.send(&[event("ada", &number.to_string())]), 200);
+    }
+    for path in ["/v1/users/ada", "/v1/users/nobody", "/whatever/anybody/makes-up", "/wp-admin.php"] {
+        server.ask(path);
+    }
+    let (_, metrics) = server.ask("/metrics");
+    let has = |line: &str| assert!(metrics.lines().any(|one| one == line), "{line} is not in\n{metrics}");
+    has("dwell_http_requests_total{route=\"ingest\",status=\"2xx\"} 7");
+    has("dwell_http_requests_total{route=\"users\",status=\"2xx\"} 1");
+    has("dwell_http_requests_total{route=\"users\",status=\"4xx\"} 1");
+    has("dwell_http_requests_total{route=\"other\",status=\"4xx\"} 2");
+    has("dwell_http_request_seconds_bucket{route=\"ingest\",le=\"+Inf\"} 7");
+    has("dwell_http_request_seconds_count{route=\"ingest\"} 7");
+    has("dwell_log_segments 1");
+    has("dwell_connections_refused_total 0");
+    assert!(!metrics.contains("makes-up") && !metrics.contains("wp-admin"), "{metrics}");
+    assert!(0.0 < server.metric("dwell_log_bytes") && 0.0 < server.metric("dwell_log_syncs_total"));
+    assert!(1e6 < server.metric("dwell_disk_free_bytes"));
+    assert!(0.0 < server.metric("dwell_http_request_seconds_sum"));
+}

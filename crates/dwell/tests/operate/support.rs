@@ -41,8 +41,27 @@ impl Server {
         Server::start_in(folder, data, policy, settings, &[])
     }
 
+    /// The same under another program, which becomes it. The next start is without.
+    pub fn start_under(under: &[&str], policy: &str, settings: &[&str]) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let under: Vec<String> = under.iter().map(|word| (*word).to_owned()).collect();
+        Server::start_with(under, folder, data, policy, settings, &[])
+    }
+
     /// The same with a data folder elsewhere, and variables of the environment.
     pub fn start_in(
+        folder: TempDir,
+        data: PathBuf,
+        policy: &str,
+        settings: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Server {
+        Server::start_with(Vec::new(), folder, data, policy, settings, environment)
+    }
+
+    fn start_with(
+        mut under: Vec<String>,
         folder: TempDir,
         data: PathBuf,
         policy: &str,
@@ -64,7 +83,8 @@ impl Server {
         }
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<(String, String)> = environment.iter().map(own).collect();
-        let (process, address) = spawn(folder.path(), &more, &environment);
+        under.push(env!("CARGO_BIN_EXE_dwell").to_owned());
+        let (process, address) = spawn(&under, folder.path(), &more, &environment);
         Server {
             write_key: text(&app, &["/write_key/key", "/write_key"]),
             read_key: text(&key, &["/key/key", "/key"]),
@@ -159,7 +179,8 @@ impl Server {
         for setting in settings {
             self.more.extend(["--set".to_owned(), (*setting).to_owned()]);
         }
-        (self.process, self.address) = spawn(self.folder.path(), &self.more, &self.environment);
+        let plain = [env!("CARGO_BIN_EXE_dwell").to_owned()];
+        (self.process, self.address) = spawn(&plain, self.folder.path(), &self.more, &self.environment);
     }
 }
 
@@ -170,8 +191,9 @@ impl Drop for Server {
     }
 }
 
-fn spawn(folder: &Path, more: &[String], environment: &[(String, String)]) -> (Child, String) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_dwell"))
+fn spawn(under: &[String], folder: &Path, more: &[String], environment: &[(String, String)]) -> (Child, String) {
+    let mut process = Command::new(&under[0])
+        .args(&under[1..])
         .current_dir(folder)
         .args(["serve", "--listen", "127.0.0.1:0"])
         .args(more)
