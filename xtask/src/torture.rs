@@ -22,6 +22,7 @@ pub fn short() -> Done {
     example(&["kill", "--cycles", "20"])?;
     example(&["power", "--cycles", "20"])?;
     example(&["full"])?;
+    example(&["inject"])?;
     example(&["flips"])?;
     bad_builds()
 }
@@ -32,6 +33,7 @@ pub fn long() -> Done {
     run(cargo_command().args(simulation).env("DWELL_CYCLES", "200000"))?;
     bad_builds()?;
     example(&["full"])?;
+    example(&["inject", "--calls", "60"])?;
     example(&["flips", "--bytes", "32768"])?;
     example(&["kill", "--cycles", "1000"])?;
     example(&["power", "--cycles", "300"])

@@ -1,6 +1,6 @@
 //! Questions about now, and their answers as JSON. Times are RFC 3339 in UTC, lengths are seconds.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -34,8 +34,14 @@ pub(crate) async fn health() -> &'static str {
 
 /// Says whether events are taken and counted.
 pub(crate) async fn ready(State(house): State<Arc<House>>) -> Result<&'static str, Problem> {
-    match house.stopped.get() {
-        Some(why) => Err(Problem::stopped(why)),
+    if let Some(why) = house.stopped.get() {
+        return Err(Problem::stopped(why));
+    }
+    if let Some(why) = (house.machine)().log_failure {
+        return Err(Problem::log_failed(&why));
+    }
+    match &*house.waiting.read().unwrap_or_else(PoisonError::into_inner) {
+        Some(why) => Err(Problem::waiting(why)),
         None => Ok("ready\n"),
     }
 }

@@ -1,28 +1,38 @@
 //! The socket: who may come in, and how long they may take.
 
+mod guard;
+mod pace;
+
+use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use std::future::{Future, Ready, ready};
-use tokio::net::TcpStream;
+
+use guard::{Guard, Spoken};
+use pace::Patience;
 
 /// How connections are taken.
 #[derive(Clone, Debug)]
 pub struct Door {
     /// The certificate chain and its key, both in PEM: with them, HTTPS is spoken.
     pub tls: Option<(PathBuf, PathBuf)>,
-    /// The most connections at once; one more is closed at once.
+    /// The most connections at once. One more is told to come again, or, where TLS is spoken, closed.
     pub connections: usize,
+    /// Counts those for whom there was no place.
+    pub turned_away: Arc<AtomicU64>,
     /// How long a client may take for the first byte of a connection, TLS included.
     pub first_byte_timeout: Duration,
     /// How long for all of a header.
     pub header_timeout: Duration,
+    /// How long a connection may lie idle between two requests.
+    pub idle_timeout: Duration,
     /// How long requests under way may take at the end.
     pub stop_timeout: Duration,
 }
@@ -47,12 +57,18 @@ pub async fn serve(
             handle.graceful_shutdown(Some(patience));
         }
     });
-    let guard = Guard { handle: handle.clone(), most: door.connections };
+    let patience = Patience { idle: door.idle_timeout, head: door.header_timeout };
+    let guard = Guard::new(
+        door.connections,
+        if door.tls.is_some() { Spoken::Tls } else { Spoken::Plain },
+        door.turned_away.clone(),
+        patience,
+    );
     let service = router.into_make_service();
     match &door.tls {
         None => {
             let mut server = axum_server::from_tcp(listener)?.acceptor(guard).handle(handle);
-            server = server.first_request_timeout(door.first_byte_timeout);
+            server = server.first_request_timeout(door.first_byte_timeout.max(door.header_timeout));
             bound(server.http_builder(), &door);
             server.serve(service).await
         }
@@ -64,7 +80,7 @@ pub async fn serve(
             })?;
             let acceptor = RustlsAcceptor::new(config).handshake_timeout(door.first_byte_timeout).acceptor(guard);
             let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
-            server = server.first_request_timeout(door.first_byte_timeout);
+            server = server.first_request_timeout(door.first_byte_timeout.max(door.header_timeout));
             bound(server.http_builder(), &door);
             server.serve(service).await
         }
@@ -82,7 +98,8 @@ fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
     builder
         .http1()
         .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(door.header_timeout)
+        // It counts from the end of the last answer. `pace.rs` is stricter: this is what is left if it should fail.
+        .header_read_timeout(door.idle_timeout.saturating_add(door.header_timeout))
         .max_headers(HEADER_LINES)
         .max_buf_size(HEADER_BYTES);
     builder
@@ -92,24 +109,4 @@ fn bound(builder: &mut hyper_util::server::conn::auto::Builder<hyper_util::rt::T
         .max_concurrent_streams(100)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));
-}
-
-/// Turns away who comes when all places are taken.
-#[derive(Clone)]
-struct Guard {
-    handle: Handle<SocketAddr>,
-    most: usize,
-}
-
-impl<S> Accept<TcpStream, S> for Guard {
-    type Stream = TcpStream;
-    type Service = S;
-    type Future = Ready<io::Result<(TcpStream, S)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        if self.most < self.handle.connection_count() {
-            return ready(Err(io::Error::other("all connections are taken")));
-        }
-        ready(stream.set_nodelay(true).map(|()| (stream, service)))
-    }
 }

@@ -18,9 +18,10 @@ mod policy;
 mod problem;
 mod settings;
 mod stream;
+mod traffic;
 mod webhooks;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ use dwell_policy::policies::{Base, Policies};
 use dwell_store::Log;
 
 use crate::metrics::Counts;
+use crate::traffic::Traffic;
 pub use crate::webhooks::{SessionFeed, WORDS};
 
 /// Tells the time.
@@ -63,11 +65,41 @@ pub struct House {
     pub scheme: &'static str,
     /// Whether the engine works: the words of what stopped it.
     pub stopped: Arc<std::sync::OnceLock<String>>,
+    /// Whether the engine waits for the disk, and why. It goes on by itself.
+    pub waiting: Arc<RwLock<Option<String>>>,
     /// Whether somebody told the server to stop: streams end, which would go on for ever.
     pub stopping: Arc<AtomicBool>,
     /// How webhooks stand.
     pub webhooks: Arc<Board>,
+    /// What else is worth watching of the machine; empty where nobody says.
+    pub machine: Arc<dyn Fn() -> Machine + Send + Sync>,
+    /// How many connections found no place; see [`door::Door`].
+    pub turned_away: Arc<AtomicU64>,
     counts: Counts,
+    traffic: Traffic,
+}
+
+/// What is to be watched of the log and the disk under it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Why the log takes nothing more, if its disk failed.
+    pub log_failure: Option<String>,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+    /// Files of it.
+    pub log_segments: u64,
+    /// Bytes that wait to be written to it.
+    pub log_waiting_bytes: u64,
+    /// Syncs of it since the start.
+    pub log_syncs: u64,
+    /// Appends to it that found no room on the disk since the start.
+    pub log_full: u64,
+    /// Appends that found too much waiting since the start.
+    pub log_busy: u64,
+    /// Bytes that are free where the data lies; `None` where that cannot be seen.
+    pub disk_free_bytes: Option<u64>,
+    /// By how many seconds the machine's clock was put ahead since the start; less than nothing when it was put back.
+    pub clock_off_seconds: i64,
 }
 
 impl House {
@@ -85,9 +117,13 @@ impl House {
             body_timeout: Duration::from_secs(10),
             scheme: "http",
             stopped: Arc::default(),
+            waiting: Arc::default(),
             stopping: Arc::default(),
             webhooks: Arc::default(),
+            machine: Arc::new(Machine::default),
+            turned_away: Arc::default(),
             counts: Counts::default(),
+            traffic: Traffic::default(),
         }
     }
 }
@@ -127,6 +163,7 @@ pub fn router(house: Arc<House>) -> Router {
         .method_not_allowed_fallback(|| async { problem::Problem::only_read() })
         .fallback(ingest::ingest)
         .layer(middleware::from_fn(any_origin))
+        .layer(middleware::from_fn_with_state(house.clone(), traffic::count))
         .with_state(house)
 }
 

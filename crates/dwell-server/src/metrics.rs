@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::State;
@@ -10,6 +11,7 @@ use axum::response::IntoResponse;
 
 use crate::House;
 use crate::problem::Problem;
+use crate::traffic::Seen;
 
 /// What the street door has seen since it was opened, exactly: received = accepted + duplicate + rejected.
 #[derive(Debug, Default)]
@@ -77,13 +79,24 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
             (labels(&[("app", app), ("dialect", "segment"), ("reason", reason)]), *count as i64)
         })
         .collect();
+    let machine = (house.machine)();
+    let one = |value: u64| vec![(String::new(), i64::try_from(value).unwrap_or(i64::MAX))];
+    let traffic = house.traffic.seen();
+    let answered = |seen: &Seen| -> Vec<(String, i64)> {
+        let of_status =
+            |(status, count): &(&str, u64)| (labels(&[("route", seen.route), ("status", status)]), *count as i64);
+        seen.statuses.iter().filter(|(_, count)| 0 < *count).map(of_status).collect()
+    };
+    let requests: Vec<(String, i64)> = traffic.iter().flat_map(answered).collect();
+    let waiting = house.waiting.read().unwrap_or_else(PoisonError::into_inner).is_some();
     let mut outcomes = Vec::new();
     let (mut open, mut users) = (Vec::new(), Vec::new());
     let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
     let apps: Vec<String> = registry.apps().map(|app| app.id.to_string()).collect();
     drop(registry);
     for app in apps {
-        let numbers = house.desk.numbers(&app)?;
+        // While the books are closed, nobody knows. Whoever watches must hear of that, and of all else.
+        let Ok(numbers) = house.desk.numbers(&app) else { continue };
         for (outcome, count) in [
             ("joined", numbers.joined),
             ("amended", numbers.amended),
@@ -133,11 +146,53 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
             "gauge",
             vec![(String::new(), i64::from(house.stopped.get().is_some()))],
         ),
+        (
+            "dwell_engine_waiting",
+            "1 while the books cannot be written; the engine tries again by itself.",
+            "gauge",
+            vec![(String::new(), i64::from(waiting))],
+        ),
+        ("dwell_http_requests_total", "Requests by what was asked and the hundred of the answer.", "counter", requests),
+        (
+            "dwell_connections_refused_total",
+            "Connections that found no place.",
+            "counter",
+            one(house.turned_away.load(Ordering::Relaxed)),
+        ),
+        (
+            "dwell_log_failed",
+            "1 when the disk of the log failed: no event is taken until the next start.",
+            "gauge",
+            one(u64::from(machine.log_failure.is_some())),
+        ),
+        ("dwell_log_bytes", "Bytes of the log.", "gauge", one(machine.log_bytes)),
+        ("dwell_log_segments", "Files of the log.", "gauge", one(machine.log_segments)),
+        (
+            "dwell_log_waiting_bytes",
+            "Bytes that wait to be written to the log.",
+            "gauge",
+            one(machine.log_waiting_bytes),
+        ),
+        ("dwell_log_syncs_total", "Syncs of the log.", "counter", one(machine.log_syncs)),
+        ("dwell_log_full_total", "Appends that found no room on the disk.", "counter", one(machine.log_full)),
+        ("dwell_log_busy_total", "Appends that found too much waiting.", "counter", one(machine.log_busy)),
+        (
+            "dwell_clock_off_seconds",
+            "By how much the machine's clock was put ahead since the start.",
+            "gauge",
+            vec![(String::new(), machine.clock_off_seconds)],
+        ),
+        (
+            "dwell_disk_free_bytes",
+            "Bytes that are free where the data lies.",
+            "gauge",
+            machine.disk_free_bytes.map(one).unwrap_or_default(),
+        ),
     ]
     .iter()
     .chain(&of_webhooks(&house))
     .try_for_each(|(name, help, kind, values)| series(name, help, kind, values));
-    written.map_err(|error| Problem::bad_request(error.to_string()))?;
+    written.and_then(|()| durations(&mut out, &traffic)).map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out))
 }
 
@@ -163,6 +218,24 @@ fn of_webhooks(house: &House) -> [Series; 5] {
         ),
         ("dwell_webhook_endpoints", "Endpoints of webhooks, by state.", "gauge", states.to_vec()),
     ]
+}
+
+/// Writes how long requests took until their answer began, as a histogram of each class that was asked.
+fn durations(out: &mut String, traffic: &[Seen]) -> std::fmt::Result {
+    const NAME: &str = "dwell_http_request_seconds";
+    writeln!(out, "# HELP {NAME} How long it took until an answer began, by what was asked.\n# TYPE {NAME} histogram")?;
+    for seen in traffic {
+        let Some((_, all)) = seen.buckets.last().filter(|(_, all)| 0 < *all) else { continue };
+        for (most, count) in &seen.buckets {
+            let most = most.map_or_else(|| "+Inf".to_owned(), |most| most.to_string());
+            let labels = labels(&[("route", seen.route), ("le", &most)]);
+            writeln!(out, "dwell_http_request_seconds_bucket{labels} {count}")?;
+        }
+        let labels = labels(&[("route", seen.route)]);
+        writeln!(out, "dwell_http_request_seconds_sum{labels} {}", seen.seconds)?;
+        writeln!(out, "dwell_http_request_seconds_count{labels} {all}")?;
+    }
+    Ok(())
 }
 
 fn labels(pairs: &[(&str, &str)]) -> String {

@@ -101,6 +101,16 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopped", why)
     }
 
+    pub fn log_failed(why: &str) -> Self {
+        let detail =
+            format!("no event is taken, because the disk of the log failed: {why}; check the disk, then start again");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "log_failed", detail)
+    }
+
+    pub fn waiting(why: &str) -> Self {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "waiting", why).again_in(10)
+    }
+
     fn again_in(self, seconds: u32) -> Self {
         Problem { retry_after: Some(seconds), ..self }
     }
@@ -113,6 +123,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Busy { .. } => unavailable("busy").again_in(1),
             StoreError::Full { .. } => unavailable("disk_full").again_in(10),
+            StoreError::BooksClosed { .. } => unavailable("books_closed").again_in(10),
             StoreError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail),
             StoreError::Poisoned { .. }
             | StoreError::Closed

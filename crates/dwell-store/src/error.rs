@@ -117,6 +117,17 @@ pub enum StoreError {
         /// What the store said.
         cause: String,
     },
+    /// The books could not be written, and were closed. Nothing is lost: they can be opened again, see
+    /// [`DiskBooks::mend`](crate::DiskBooks::mend), and the log is read again from where they are then.
+    #[error("cannot {what} the books in {}: {cause}; free some space: they are tried again by themselves", path.display())]
+    BooksClosed {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// The folder of the books.
+        path: PathBuf,
+        /// What the store or the system said.
+        cause: String,
+    },
     /// A commit of books would go back in the log.
     #[error("the books reach {reached} and a commit says {given}: offsets of commits never fall")]
     Backwards {
@@ -133,9 +144,9 @@ impl StoreError {
         move |source| StoreError::Io { what, path, source }
     }
 
-    /// Says whether the same append can succeed later without anybody starting anything again.
+    /// Says whether the same can succeed later without anybody starting anything again.
     pub fn passes_by_itself(&self) -> bool {
-        matches!(self, StoreError::Busy { .. } | StoreError::Full { .. })
+        matches!(self, StoreError::Busy { .. } | StoreError::Full { .. } | StoreError::BooksClosed { .. })
     }
 }
 

@@ -14,6 +14,12 @@ pub fn now() -> Timestamp {
     })
 }
 
+/// Returns a moment of the machine's steady clock, for measuring how long something takes.
+#[expect(clippy::disallowed_methods, reason = "time has to come in somewhere: here, and nowhere else")]
+pub fn steady() -> Instant {
+    Instant::now()
+}
+
 /// A clock that goes on at the pace of the machine's steady one from what the machine's calendar said at the start.
 ///
 /// Somebody may set the calendar back or ahead by hours: nobody's session must end of that.
@@ -25,9 +31,8 @@ pub struct SteadyClock {
 
 impl SteadyClock {
     /// Takes the time from the calendar.
-    #[expect(clippy::disallowed_methods, reason = "time has to come in somewhere: here, and nowhere else")]
     pub fn start() -> Self {
-        SteadyClock { began: now(), since: Instant::now() }
+        SteadyClock { began: now(), since: steady() }
     }
 
     /// Returns what time it is, never earlier than before.
@@ -35,8 +40,8 @@ impl SteadyClock {
         self.began.plus(Span::from_micros(i64::try_from(self.since.elapsed().as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// Returns by how much the calendar is ahead by now; less than nothing when it is behind.
-    pub fn off_by(self) -> Span {
-        Span::from_micros(now().as_micros().saturating_sub(self.now().as_micros()))
+    /// Returns by how many microseconds the calendar is ahead by now; less than nothing when it is behind.
+    pub fn off_by(self) -> i64 {
+        now().as_micros().saturating_sub(self.now().as_micros())
     }
 }

@@ -52,7 +52,8 @@ impl DataArgs {
         Config::meant(&raw)
     }
 
-    fn folder(&self) -> anyhow::Result<PathBuf> {
+    /// Returns the data folder that is meant.
+    pub fn folder(&self) -> anyhow::Result<PathBuf> {
         Ok(self.config()?.server.data)
     }
 }

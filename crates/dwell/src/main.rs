@@ -1,16 +1,21 @@
 //! The command line of Dwell: when people are using an app, when they have left, and when to speak to them.
 
+mod backup;
 mod chart;
 mod clock;
 mod commands;
 mod config;
+mod control;
+mod crank;
 mod data_folder;
+mod disk_space;
 mod human;
 mod input;
 mod page;
 mod policy_file;
 mod progress;
 mod report;
+mod retention;
 
 use std::process::ExitCode;
 
@@ -54,6 +59,10 @@ enum Command {
     Policy(commands::policy::PolicyCommand),
     /// Take events over HTTP, and keep every user's sessions up to the second
     Serve(commands::serve::Serve),
+    /// Copy the data folder of a server, whether it runs or not
+    Backup(commands::backup::Backup),
+    /// Look at everything that a server needs, and say how to mend what is not right
+    Doctor(commands::doctor::Doctor),
     /// Make keys, show them, rotate and revoke them
     Keys(commands::keys::Keys),
     /// Say who is told of sessions, and see how deliveries stand
@@ -89,6 +98,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Apps(args) => commands::apps::run(args),
         Command::Policy(args) => commands::policy::run(args, &progress),
         Command::Serve(args) => commands::serve::run(args),
+        Command::Backup(args) => commands::backup::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
         Command::Keys(args) => commands::keys::run(args, &progress),
         Command::Webhooks(args) => commands::webhooks::run(args, &progress),
         Command::Config(args) => commands::config::run(args),

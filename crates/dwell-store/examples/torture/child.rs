@@ -28,7 +28,14 @@ pub fn open(folder: &Path) -> Result<(DiskLog, DiskBooks), StoreError> {
     Ok((log, books))
 }
 
-pub fn run(folder: &Path, from: u64) -> Result<(), Stop> {
+pub fn run(folder: &Path, from: u64, millis: u64) -> Result<(), Stop> {
+    if 0 < millis {
+        // As suddenly as if it was killed.
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(millis));
+            std::process::exit(0);
+        });
+    }
     let (log, books) = open(folder).map_err(|error| Stop::Broken(error.to_string()))?;
     let out = Mutex::new(std::io::stdout());
     let say = |line: String| {

@@ -4,16 +4,18 @@
 //! cargo run --release -p dwell-store --example torture -- kill  [--cycles 1000]   kill -9 under load
 //! cargo run --release -p dwell-store --example torture -- power [--cycles 300]    power cuts of a real file system
 //! cargo run --release -p dwell-store --example torture -- full                    a real file system without room
+//! cargo run --release -p dwell-store --example torture -- inject [--calls 60]     each system call fails, or is the last one
 //! cargo run --release -p dwell-store --example torture -- flips [--bytes 65536]   every bit of a segment, turned round
 //! ```
 //!
-//! `power` and `full` need root, loop devices and ext4, and say so if they have not got them (exit code 3). Built with one of the
+//! `power` and `full` need root, loop devices and ext4, `inject` needs strace, and they say so if they have not got them (exit code 3). Built with one of the
 //! `bad-*` features, a command that finds nothing wrong has failed.
 
 mod check;
 mod child;
 mod flips;
 mod full;
+mod inject;
 mod kill;
 mod power;
 
@@ -60,13 +62,14 @@ fn main() -> ExitCode {
         Some("kill") => kill::run(&folder, number("--cycles", 20), number("--seed", 1)),
         Some("power") => power::run(&folder, number("--cycles", 20), number("--seed", 1)),
         Some("full") => full::run(&folder),
+        Some("inject") => inject::run(&folder, number("--calls", 4)),
         Some("flips") => flips::run(number("--bytes", 4_096) as usize),
         Some("child") => match args.get(1) {
-            Some(folder) => child::run(&PathBuf::from(folder), number("--from", 0)),
+            Some(folder) => child::run(&PathBuf::from(folder), number("--from", 0), number("--for", 0)),
             None => Err(Stop::Broken("child needs a folder".into())),
         },
         _ => {
-            eprintln!("torture kill|power|full|flips [--cycles N] [--seed N] [--bytes N]");
+            eprintln!("torture kill|power|full|inject|flips [--cycles N] [--calls N] [--seed N] [--bytes N]");
             return ExitCode::from(2);
         }
     };

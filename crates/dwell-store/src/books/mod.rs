@@ -1,8 +1,10 @@
 //! Values under keys that change together with an offset of the log.
 
+mod copy;
 mod disk;
 mod memory;
 
+pub use copy::BooksCopied;
 pub use disk::{BooksOptions, DiskBooks};
 pub use memory::MemoryBooks;
 

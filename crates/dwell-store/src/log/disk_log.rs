@@ -145,6 +145,16 @@ impl DiskLog {
         Counts { appends: read(appends), syncs: read(syncs), full: read(full), busy: read(busy) }
     }
 
+    /// Why nothing is acknowledged any more, if the disk failed. It stays so until the log is opened again.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.queue.failure()
+    }
+
+    /// How many bytes wait to be written.
+    pub fn waiting_bytes(&self) -> usize {
+        self.queue.waiting()
+    }
+
     /// The segments, oldest first.
     pub fn segments(&self) -> Vec<SegmentAbout> {
         let segments = self.shelf.lock();
@@ -179,6 +189,22 @@ impl DiskLog {
             verified.bytes += extent.end;
         }
         if damage.is_empty() { Ok(verified) } else { Err(StoreError::Damaged(damage)) }
+    }
+
+    /// Copies all that is durable at this moment into a folder that has no log, checks every byte of it, and returns which
+    /// records the copy holds. Appending goes on meanwhile, and is not in it.
+    ///
+    /// Fails where a segment is damaged. The caller sees to it that nothing is dropped meanwhile.
+    pub fn copy_to(&self, folder: &Path) -> Result<Range<Offset>, StoreError> {
+        let segments = self.shelf.lock().clone();
+        let with_extents: Vec<_> = segments
+            .into_iter()
+            .map(|segment| {
+                let extent = segment.extent().clone();
+                (segment, extent)
+            })
+            .collect();
+        super::copy::copy(&with_extents, folder)
     }
 
     /// Counts the sound records in the bytes of one segment file. For tools that look at a copy.

@@ -2,6 +2,7 @@
 
 mod bad;
 mod batch;
+mod copy;
 mod disk_log;
 mod frame;
 mod manifest;

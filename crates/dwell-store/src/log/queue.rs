@@ -83,6 +83,19 @@ impl Queue {
         take_from(&mut self.lock(), most)
     }
 
+    /// How many bytes wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Why nothing is taken any more, if the disk failed.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        match &self.lock().end {
+            Some(End::Poisoned(cause)) => Some(Arc::clone(cause)),
+            Some(End::Closed) | None => None,
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.lock().requests.is_empty()
     }

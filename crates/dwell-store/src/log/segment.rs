@@ -201,7 +201,7 @@ impl Segment {
 }
 
 /// What is damaged in a segment of which it is known how far it must reach.
-fn damage_in(segment: &Segment, bytes: &[u8], extent: &Extent) -> Vec<Damage> {
+pub(super) fn damage_in(segment: &Segment, bytes: &[u8], extent: &Extent) -> Vec<Damage> {
     let damage = |kind, bytes, offsets| Damage { kind, path: segment.path.clone(), bytes, offsets };
     let mut found = Vec::new();
     if header_is_damaged(bytes, segment.first, segment.salt) {

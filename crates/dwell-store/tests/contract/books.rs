@@ -180,3 +180,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_copy_is_of_one_commit_while_commits_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let books = DiskBooks::open(&folder.path().join("books"), SMALL).unwrap();
+    // Each commit writes its own number under every key: a copy of two commits would hold two numbers.
+    let keys: Vec<String> = (0..500).map(|at| format!("key{at:03}")).collect();
+    let commit = |number: u64| {
+        let value = format!("{number:0100}");
+        put(&books, number, &keys.iter().map(|key| (key.as_str(), value.as_str())).collect::<Vec<_>>());
+    };
+    commit(1);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut number = 1;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                number += 1;
+                commit(number);
+            }
+        });
+        for round in 0..5 {
+            let to = folder.path().join(format!("copy{round}"));
+            let about = books.copy_to(&to).unwrap();
+            let copy = DiskBooks::open(&to, SMALL).unwrap();
+            assert_eq!(about, copy.read_all().unwrap());
+            assert_eq!((about.entries, copy.offset()), (500, about.offset));
+            let expected = format!("{:0100}", about.offset.number());
+            for key in &keys {
+                assert_eq!(load(&copy, key).as_deref(), Some(expected.as_str()), "{key} of copy {round}");
+            }
+            // Never over what is there.
+            drop(copy);
+            assert!(matches!(books.copy_to(&to), Err(StoreError::Books { what: "copy", .. })));
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

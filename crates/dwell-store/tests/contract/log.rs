@@ -276,3 +276,52 @@ proptest! {
         prop_assert_eq!(log.read(first, usize::MAX).unwrap(), model.read(first, usize::MAX).unwrap());
     }
 }
+
+#[test]
+fn a_copy_holds_what_was_durable_while_appending_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || LogOptions { segment_bytes: 4 << 10, ..LogOptions::default() };
+    let log = DiskLog::open(&folder.path().join("log"), options()).unwrap();
+    for at in 0..100 {
+        append(&log, &[&format!("record {at} of some length, so that segments end")]);
+    }
+    log.drop_before(Offset::new(60)).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut at = 100;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                append(&log, &[&format!("record {at} of some length, so that segments end")]);
+                at += 1;
+            }
+        });
+        for round in 0..10 {
+            let to = folder.path().join(format!("copy{round}"));
+            let before = log.next();
+            let copied = log.copy_to(&to).unwrap();
+            assert!(copied.start == log.first() && before <= copied.end, "{copied:?}");
+            let copy = DiskLog::open(&to, options()).unwrap();
+            let records = read(&copy, copied.start.number(), usize::MAX);
+            assert_eq!(records.len() as u64, copied.end.since(copied.start));
+            for (at, record) in records {
+                assert_eq!(record, format!("record {at} of some length, so that segments end"));
+            }
+            // A copy goes on like any log.
+            assert_eq!(append(&copy, &["more"]), copied.end.number());
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn nothing_damaged_is_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = DiskLog::open(&folder.path().join("log"), LogOptions::default()).unwrap();
+    append(&log, &["one", "two", "three"]);
+    let path = log.segments()[0].path.clone();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(3).position(|part| part == b"two").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(log.copy_to(&folder.path().join("copy")), Err(StoreError::Damaged(_))));
+}

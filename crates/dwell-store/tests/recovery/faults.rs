@@ -20,7 +20,7 @@ fn no_room_is_said_and_passes() {
             }
         };
         assert!(matches!(refused, StoreError::Full { .. }), "{refused}");
-        assert!(refused.passes_by_itself());
+        assert!(refused.passes_by_itself() && log.failure().is_none());
         assert_eq!(read_all(&log).unwrap(), expected(kept));
         folder.disk.set_faults(Faults::default());
         // Room is back, and nobody had to start anything again.
@@ -48,6 +48,7 @@ fn a_failed_sync_stops_acknowledging_for_good() {
     let refused = try_append(&log, &texts(2)).unwrap_err();
     assert!(matches!(refused, StoreError::Poisoned { .. }) && !refused.passes_by_itself());
     assert!(refused.to_string().contains(".segment"), "{refused}");
+    assert!(log.failure().is_some_and(|why| refused.to_string().contains(&*why)));
     folder.disk.set_faults(Faults::default());
     for _ in 0..3 {
         assert!(matches!(try_append(&log, &texts(2)), Err(StoreError::Poisoned { .. })));

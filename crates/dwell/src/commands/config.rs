@@ -64,7 +64,7 @@ fn check(args: &Check) -> anyhow::Result<()> {
 }
 
 /// Opens the files that are named, as a server would.
-fn check_files(config: &Config) -> anyhow::Result<()> {
+pub fn check_files(config: &Config) -> anyhow::Result<()> {
     if let Some(tls) = &config.server.tls {
         for (key, path) in [("tls_certificate", &tls.certificate), ("tls_key", &tls.key)] {
             File::open(path).with_context(|| format!("server.{key}: cannot open {}", path.display()))?;

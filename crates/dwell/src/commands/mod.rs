@@ -1,7 +1,9 @@
 //! One file for each command.
 
 pub mod apps;
+pub mod backup;
 pub mod config;
+pub mod doctor;
 pub mod keys;
 pub mod lab;
 pub mod policy;

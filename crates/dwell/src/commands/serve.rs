@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,35 +14,32 @@ use clap::Args;
 use dwell_core::time::Span;
 use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
-use dwell_engine::{AppRules, Desk, EngineError, RulesOf, Worker, WorkerOptions};
+use dwell_engine::{AppRules, Desk, RulesOf, Worker, WorkerOptions};
 use dwell_keys::app::AppId;
 use dwell_keys::registry::Registry;
 use dwell_policy::calendar::zone_table;
 use dwell_policy::policies::{Base, Policies};
 use dwell_policy::text::not_obeyed;
-use dwell_server::House;
 use dwell_server::door::{self, Door};
-use dwell_store::{Books, BooksOptions, Check, DiskBooks, DiskLog, Log, LogOptions, OnDamage};
+use dwell_server::{House, Machine};
+use dwell_store::{BooksOptions, Check, DiskBooks, DiskLog, LogOptions, OnDamage};
 use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
 
 use crate::clock::{self, SteadyClock};
 use crate::commands::webhooks;
 use crate::config::{self, Config, Overrides};
+use crate::control::Control;
+use crate::crank::Crank;
+use crate::disk_space;
 use crate::policy_file;
-
-/// How long the engine waits for events before it looks for deadlines.
-const PATIENCE: Duration = Duration::from_millis(200);
-
-/// How long a turn and the wait after it take at least. Much of a turn is the same for one event and for a thousand; nobody
-/// sees the difference of a tenth of a second.
-const PACE: Span = Span::from_micros(100_000);
-
-/// How often the books are made durable by themselves.
-const SYNC_EVERY: Span = Span::from_secs(10);
+use crate::retention::Retention;
 
 /// How often apps and keys are looked at, and the machine's clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// By how much the machine's clock has to be moved to be told of.
+const WORTH_A_WORD: Span = Span::from_minutes(1);
 
 /// What `dwell serve` is told.
 #[derive(Args, Debug)]
@@ -69,7 +66,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     // One half keeps users as the engine needs them, the other what lies around them on disk.
     let cache_bytes = config.books.cache_bytes / 2;
     let books_options = BooksOptions { cache_bytes, buffer_bytes: config.books.buffer_bytes };
-    let books: Arc<dyn Books> = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
+    let books = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
     if let Some(admin) = registry.first_start(clock::now())? {
         println!("the admin key, shown this once: {}", admin.text.reveal());
     }
@@ -93,16 +90,37 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     house.body_timeout = duration(config.server.body_timeout);
     house.scheme = if config.server.tls.is_some() { "https" } else { "http" };
     house.stopped = stopped.clone();
+    house.machine = Arc::new({
+        let (log, data) = (log.clone(), data.clone());
+        move || machine(&log, &data, steady)
+    });
     let why_stopped = stopped.clone();
     let stopping = house.stopping.clone();
 
     let stop = Arc::new(AtomicBool::new(false));
-    let mut worker = Worker::new(log.clone(), books, rules, WorkerOptions { cache_bytes, ..WorkerOptions::default() });
+    let copying = Arc::<Mutex<()>>::default();
+    let control = Control {
+        data: data.clone(),
+        log: log.clone(),
+        books: books.clone(),
+        copying: copying.clone(),
+        stop: stop.clone(),
+    };
+    let crank = Crank {
+        log: log.clone(),
+        books: books.clone(),
+        stop: stop.clone(),
+        clock: steady,
+        waiting: house.waiting.clone(),
+        retention: Retention {
+            keep: (config.log.archive == config::Archive::Without).then_some(config.log.retention),
+            copying,
+        },
+    };
+    let mut worker = Worker::new(log, books, rules, WorkerOptions { cache_bytes, ..WorkerOptions::default() });
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
-        let (stop, log) = (stop.clone(), log.clone());
         move || {
-            let work = AssertUnwindSafe(|| turn_the_crank(&mut worker, log.as_ref(), &stop, steady));
-            let why = match catch_unwind(work) {
+            let why = match catch_unwind(AssertUnwindSafe(|| crank.turn(&mut worker))) {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(_panic) => "a promise between our own lines was broken; what it was stands above".to_owned(),
@@ -124,9 +142,20 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
             }
         }
     })?;
-    let served = listen(&config, Arc::new(house), stopping);
+    let control = match control.listen() {
+        Ok(listener) => {
+            let answer = move || control.answer(&listener);
+            Some(std::thread::Builder::new().name("control".to_owned()).spawn(answer)?)
+        }
+        Err(error) => {
+            warn!(%error, "no backup can be made while this runs: the control socket in the data folder cannot be had");
+            None
+        }
+    };
+    let turned_away = house.turned_away.clone();
+    let served = listen(&config, Arc::new(house), stopping, turned_away);
     stop.store(true, Ordering::Relaxed);
-    for thread in [engine, watch, courier] {
+    for thread in [engine, watch, courier].into_iter().chain(control) {
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
@@ -151,15 +180,22 @@ fn base(config: &Config) -> anyhow::Result<Base> {
     Ok(Base { policy: ruling.policy, words })
 }
 
-fn listen(config: &Config, house: Arc<House>, stopping: Arc<AtomicBool>) -> anyhow::Result<()> {
+fn listen(
+    config: &Config,
+    house: Arc<House>,
+    stopping: Arc<AtomicBool>,
+    turned_away: Arc<AtomicU64>,
+) -> anyhow::Result<()> {
     let address = config.server.listen;
     let listener = TcpListener::bind(address)
         .with_context(|| format!("cannot listen on {address}: stop what listens there, or choose another --listen"))?;
     let door = Door {
         tls: config.server.tls.as_ref().map(|tls| (tls.certificate.clone(), tls.key.clone())),
         connections: config.server.connections,
+        turned_away,
         first_byte_timeout: duration(config.server.first_byte_timeout),
         header_timeout: duration(config.server.header_timeout),
+        idle_timeout: duration(config.server.idle_timeout),
         stop_timeout: duration(config.server.stop_timeout),
     };
     let scheme = if door.tls.is_some() { "https" } else { "http" };
@@ -199,37 +235,27 @@ async fn comes(kind: tokio::signal::unix::SignalKind) {
     }
 }
 
-/// Takes turn after turn until it is told to stop.
-fn turn_the_crank(
-    worker: &mut Worker,
-    log: &dyn Log,
-    stop: &AtomicBool,
-    clock: SteadyClock,
-) -> Result<(), EngineError> {
-    let mut synced = clock.now();
-    while !stop.load(Ordering::Relaxed) {
-        let now = clock.now();
-        let turned = worker.turn(now)?;
-        if 0 < turned.lost {
-            error!(events = turned.lost, "events of the log are damaged and were passed over");
-        }
-        if synced.plus(SYNC_EVERY) <= now {
-            worker.sync()?;
-            synced = now;
-        }
-        if turned.is_idle() {
-            log.wait_past(worker.offset(), PATIENCE);
-        } else {
-            std::thread::sleep(duration(now.plus(PACE).since(clock.now())));
-        }
+/// What is watched of the log and its disk.
+fn machine(log: &DiskLog, data: &Path, clock: SteadyClock) -> Machine {
+    let segments = log.segments();
+    let counts = log.counts();
+    Machine {
+        log_failure: log.failure().map(|why| why.to_string()),
+        log_bytes: segments.iter().map(|segment| segment.bytes).sum(),
+        log_segments: segments.len() as u64,
+        log_waiting_bytes: log.waiting_bytes() as u64,
+        log_syncs: counts.syncs,
+        log_full: counts.full,
+        log_busy: counts.busy,
+        // A disk that cannot be seen has no such metric.
+        clock_off_seconds: clock.off_by() / 1_000_000,
+        disk_free_bytes: disk_space::space(data).ok().map(|space| space.free),
     }
-    worker.sync()?;
-    Ok(())
 }
 
 /// Looks after what changes outside: apps, keys, policies and the machine's clock.
 fn watch(registry: &RwLock<Registry>, policies: &Policies, stop: &AtomicBool, clock: SteadyClock) {
-    let mut told = Span::ZERO;
+    let mut told = 0;
     let mut mistakes = BTreeMap::new();
     while !stop.load(Ordering::Relaxed) {
         if let Err(error) = registry.write().unwrap_or_else(PoisonError::into_inner).refresh() {
@@ -237,9 +263,9 @@ fn watch(registry: &RwLock<Registry>, policies: &Policies, stop: &AtomicBool, cl
         }
         look_at_policies(registry, policies, &mut mistakes);
         let off = clock.off_by();
-        if Span::from_minutes(1) <= span_between(off, told) {
+        if WORTH_A_WORD.as_micros() <= off.saturating_sub(told).saturating_abs() {
             warn!(
-                off_by_seconds = off.as_micros() / 1_000_000,
+                off_by_seconds = off / 1_000_000,
                 "the machine's clock was moved; time goes on here as it did, until the next start"
             );
             told = off;
@@ -271,10 +297,6 @@ fn look_at_policies(registry: &RwLock<Registry>, policies: &Policies, mistakes: 
             }
         }
     }
-}
-
-fn span_between(one: Span, other: Span) -> Span {
-    Span::from_micros((one.as_micros() - other.as_micros()).abs())
 }
 
 /// Each app's own policy and zone.

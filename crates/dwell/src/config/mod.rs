@@ -132,14 +132,13 @@ pub struct Log {
     /// How long events are kept at least.
     #[serde(rename = "retention_us", serialize_with = "micros")]
     pub retention: Span,
+    /// Where events go before they are dropped here.
+    pub archive: Archive,
 }
 
 /// What becomes of events.
 #[derive(Serialize, Debug)]
 pub struct Sessions {
-    /// For how long a second copy of an event is known as one.
-    #[serde(rename = "deduplicate_us", serialize_with = "micros")]
-    pub deduplicate: Span,
     /// The rules of apps that have none of their own.
     pub policy: Option<PathBuf>,
 }
@@ -224,6 +223,16 @@ words! {
 }
 
 words! {
+    /// Where events go before the log drops them.
+    Archive {
+        /// There is none yet, and one is waited for: nothing is dropped.
+        Awaited = "awaited",
+        /// Nowhere: they are dropped.
+        Without = "none",
+    }
+}
+
+words! {
     /// How lines of the program's own log are written.
     LogFormat {
         /// For people.
@@ -259,7 +268,6 @@ words! {
 
 const SECOND: Span = Span::from_secs(1);
 const HOUR: Span = Span::from_hours(1);
-const DAY: Span = Span::from_hours(24);
 const YEAR: Span = Span::from_hours(24 * 366);
 
 const KIB: u64 = 1 << 10;
@@ -295,11 +303,9 @@ impl Config {
                 check: word(raw, "log.check")?,
                 on_damage: word(raw, "log.on_damage")?,
                 retention: within(raw, "log.retention", HOUR..=times(YEAR, 100))?,
+                archive: word(raw, "log.archive")?,
             },
-            sessions: Sessions {
-                deduplicate: within(raw, "sessions.deduplicate", HOUR..=times(DAY, 90))?,
-                policy: path(raw, "sessions.policy")?,
-            },
+            sessions: Sessions { policy: path(raw, "sessions.policy")? },
             books: Books {
                 cache_bytes: size(raw, "books.cache_bytes", MIB..=1024 * GIB)?,
                 buffer_bytes: size(raw, "books.buffer_bytes", MIB..=16 * GIB)?,

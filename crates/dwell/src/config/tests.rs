@@ -55,10 +55,10 @@ fn the_manual_is_what_holds_when_nothing_is_written() {
             "group_bytes": 8388608,
             "check": "ends",
             "on_damage": "refuse",
-            "retention_us": 604800000000
+            "retention_us": 604800000000,
+            "archive": "awaited"
           },
           "sessions": {
-            "deduplicate_us": 259200000000,
             "policy": null
           },
           "books": {

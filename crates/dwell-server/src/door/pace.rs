@@ -1,0 +1,159 @@
+//! How long a connection may lie idle between two requests, and how long the head of each may take.
+//!
+//! hyper has one clock for both, from the end of an answer to the end of the next head. Here the socket knows from the
+//! service whether a request is under way, and has a clock for each.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::HttpBody;
+use axum::http::{Request, Response, Version};
+use tokio::time::{Instant, Sleep};
+use tower_service::Service;
+
+/// How long anybody may take who has no request under way.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From the end of an answer to the first byte of the next request.
+    pub idle: Duration,
+    /// From that byte to the end of the head.
+    pub head: Duration,
+}
+
+/// What socket and service of one connection know together.
+#[derive(Debug, Default)]
+pub struct Pace {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// Bytes that come on HTTP/2 need not be the beginning of a request.
+    is_http2: AtomicBool,
+}
+
+/// Where a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// A request is under way, or the first was not begun: others look after that.
+    Busy,
+    /// So many requests have ended, and the next has not begun.
+    Idle(u64),
+    /// Its head comes in.
+    Head(u64),
+}
+
+/// The clock of a socket.
+pub struct Clock {
+    pace: Arc<Pace>,
+    patience: Patience,
+    phase: Phase,
+    rings: Pin<Box<Sleep>>,
+}
+
+impl Clock {
+    pub fn new(pace: Arc<Pace>, patience: Patience) -> Clock {
+        Clock { pace, patience, phase: Phase::Busy, rings: Box::pin(tokio::time::sleep(patience.idle)) }
+    }
+
+    /// Notes that bytes came in.
+    pub fn hear(&mut self) {
+        self.look();
+        if let Phase::Idle(ended) = self.phase
+            && !self.pace.is_http2.load(Ordering::Relaxed)
+        {
+            self.begin(Phase::Head(ended), self.patience.head);
+        }
+    }
+
+    /// Fails when nothing came for too long.
+    pub fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        self.look();
+        if self.phase == Phase::Busy {
+            return Poll::Pending;
+        }
+        ready!(self.rings.as_mut().poll(context));
+        Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
+    }
+
+    fn look(&mut self) {
+        let ended = self.pace.ended.load(Ordering::Acquire);
+        if ended == 0 || ended != self.pace.begun.load(Ordering::Acquire) {
+            self.phase = Phase::Busy;
+        } else if self.phase != Phase::Idle(ended) && self.phase != Phase::Head(ended) {
+            self.begin(Phase::Idle(ended), self.patience.idle);
+        }
+    }
+
+    fn begin(&mut self, phase: Phase, patience: Duration) {
+        self.phase = phase;
+        // The runtime's timers are set by its own clock.
+        self.rings.as_mut().reset(Instant::now() + patience);
+    }
+}
+
+/// A service that says when requests begin and end.
+#[derive(Clone)]
+pub struct Paced<S> {
+    pub service: S,
+    pub pace: Arc<Pace>,
+}
+
+/// A request that is under way until this is dropped.
+struct UnderWay(Arc<Pace>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl<S, R, B> Service<Request<R>> for Paced<S>
+where
+    S: Service<Request<R>, Response = Response<B>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<PacedBody<B>>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<R>) -> Self::Future {
+        self.pace.is_http2.store(request.version() == Version::HTTP_2, Ordering::Relaxed);
+        self.pace.begun.fetch_add(1, Ordering::AcqRel);
+        let under_way = UnderWay(Arc::clone(&self.pace));
+        let answer = self.service.call(request);
+        Box::pin(async move { Ok(answer.await?.map(|body| PacedBody { body, _under_way: under_way })) })
+    }
+}
+
+/// The body of an answer: the request is under way for as long as it is sent.
+pub struct PacedBody<B> {
+    body: B,
+    _under_way: UnderWay,
+}
+
+impl<B: HttpBody + Unpin> HttpBody for PacedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}

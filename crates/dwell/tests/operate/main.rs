@@ -1,0 +1,10 @@
+//! What an operator meets: a full disk, an old log, clocks that jump, clients that do not behave. The real binary each time.
+
+mod backup;
+mod clock;
+mod disk_fails;
+mod doctor;
+mod full_disk;
+mod retention;
+mod socket;
+mod support;
