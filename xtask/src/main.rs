@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask test` is all that a change must pass; `cargo xtask` lists the others.
 
 mod clients;
+mod dashboard;
 mod sdk;
 mod torture;
 
@@ -11,6 +12,8 @@ const USAGE: &str = "cargo xtask COMMAND
   test      everything that a change must pass, set-up included (some minutes)
   clients   the published SDKs of Segment and RudderStack against a running Dwell (two minutes)
   sdk       the web SDK: types, tests, size, and real browsers against a running Dwell (two minutes)
+  dashboard  the dashboard: types, messages, tests, size, its files, and a browser against a running Dwell (two minutes)
+  pictures  the pictures of the dashboard's guide, made anew
   heavy     the long versions: a million cases of every law, the long oracle (an hour)
   torture   the log and the books through kill -9, power cuts, flips and 200,000 simulated crashes (half an hour)
   bad-builds  builds of the log that are wrong on purpose, each of which the tests must catch (some minutes)
@@ -24,6 +27,8 @@ fn main() -> ExitCode {
         Some("test") => test(),
         Some("clients") => clients(),
         Some("sdk") => web_sdk(),
+        Some("dashboard") => dashboard::test(),
+        Some("pictures") => dashboard::pictures(),
         Some("heavy") => heavy(),
         Some("torture") => torture::long(),
         Some("bad-builds") => torture::bad_builds(),
@@ -51,6 +56,8 @@ fn test() -> Done {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     cargo(&["test", "--workspace"])?;
     run(cargo_command().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    // Its screens in a browser take longer than everything else of it: that is `cargo xtask dashboard`.
+    dashboard::build()?;
     cargo(&["build", "--release", "--package", "dwell"])?;
     first_command()?;
     torture::short()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The floor of each crate: a door leads to a lower floor only.
-const FLOORS: [(&str, u32); 12] = [
+const FLOORS: [(&str, u32); 13] = [
     ("dwell", 4),
     ("dwell-server", 3),
     ("dwell-engine", 2),
@@ -16,6 +16,7 @@ const FLOORS: [(&str, u32); 12] = [
     ("dwell-policy", 1),
     ("dwell-simulate", 1),
     ("dwell-store", 1),
+    ("dwell-ui", 1),
     ("dwell-core", 0),
     ("xtask", 0),
 ];

@@ -10,12 +10,14 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dwell_core::engagement::Engagement;
 use dwell_core::time::{Span, Timestamp};
 use dwell_engine::{News, Numbers, OpenSession, Series, SessionRow, Statement, UserView};
+use dwell_keys::access::{Role, Scope};
+use dwell_keys::key::{Key, KeyState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::House;
-use crate::auth::reader_of;
+use crate::auth::{presented_key, reader_of, who};
 use crate::problem::Problem;
 
 /// How many rows a page has at most, and unless said otherwise.
@@ -63,6 +65,28 @@ pub(crate) async fn app(State(house): State<Arc<House>>, headers: HeaderMap, uri
         "events": { "read": events, "joined": joined, "amended": amended, "silent": silent, "orphan": orphan,
             "duplicate": duplicate, "late": late },
     })))
+}
+
+/// The apps that a key may read: its own, or with the admin key all. Their write keys are public.
+pub(crate) async fn apps(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
+    let key = presented_key(&headers, &uri).ok_or_else(Problem::no_key)?;
+    let access = who(&house, &key)?;
+    let now = (house.clock)();
+    let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
+    let apps = registry.apps().filter(|app| access.may(Scope::Read, &app.id));
+    let apps: Vec<Value> = apps
+        .map(|app| {
+            let opens = |key: &&Key| key.role == Role::Write && key.state(now) == KeyState::Valid;
+            let keys = registry.keys().filter(|key| key.app.as_ref() == Some(&app.id)).filter(opens);
+            let write_keys: Vec<&str> = keys.map(|key| key.label.as_str()).collect();
+            json!({ "app": app.id.as_str(), "name": app.name.as_str(), "zone": app.zone.as_str(), "write_keys": write_keys })
+        })
+        .collect();
+    // Whoever holds the admin key may read all, also where there is no app yet.
+    if apps.is_empty() && access.role != Role::Admin {
+        return Err(Problem::may_not(Scope::Read));
+    }
+    Ok(Json(json!({ "apps": apps })))
 }
 
 #[derive(Deserialize)]

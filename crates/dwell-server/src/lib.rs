@@ -9,6 +9,7 @@
 
 mod api;
 mod auth;
+mod dashboard;
 mod document;
 pub mod door;
 mod ingest;
@@ -129,7 +130,7 @@ impl House {
 }
 
 /// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 19] {
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
     [
         ("/healthz", get(api::health)),
         ("/readyz", get(api::ready)),
@@ -138,6 +139,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 19] {
         ("/openapi.json", get(document::openapi)),
         ("/docs", get(document::docs)),
         ("/v1/app", get(api::app)),
+        ("/v1/apps", get(api::apps)),
         ("/v1/series", get(api::series)),
         ("/v1/lab", get(lab::lab)),
         ("/v1/users", get(api::users)),
@@ -159,6 +161,7 @@ pub fn router(house: Arc<House>) -> Router {
     routes()
         .into_iter()
         .chain(policy)
+        .chain(dashboard::routes())
         .fold(Router::new(), |router, (path, method)| router.route(path, method))
         .method_not_allowed_fallback(|| async { problem::Problem::only_read() })
         .fallback(ingest::ingest)

@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use dwell_core::policy::Policy;
 use dwell_core::time::{Timestamp, Zone};
 use dwell_engine::{AppRules, Desk};
-use dwell_keys::registry::{NewApp, Registry};
+use dwell_keys::access::Scope;
+use dwell_keys::registry::{NewApp, Purpose, Registry};
 use dwell_server::{House, router};
 use dwell_store::{MemoryBooks, MemoryLog};
 use http_body_util::BodyExt;
@@ -90,4 +91,53 @@ impl Shop {
         let (parts, body) = response.into_parts();
         (parts.status, parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
     }
+}
+
+#[tokio::test]
+async fn the_dashboard_is_at_the_front_and_keeps_to_itself() {
+    let shop = Shop::open("http");
+    let (status, headers, body) = shop.ask(Request::get("/").body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+    assert!(String::from_utf8(body).unwrap().contains("<title>Dwell</title>"));
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers["referrer-policy"], "no-referrer");
+    assert_eq!(headers["vary"], "accept-encoding");
+
+    let again = Request::get("/").header("if-none-match", &headers["etag"]).body(Body::empty()).unwrap();
+    let (status, _, body) = shop.ask(again).await;
+    assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0));
+
+    let missing = Request::get("/assets/../Cargo.toml").body(Body::empty()).unwrap();
+    let (status, headers, _) = shop.ask(missing).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(headers["content-type"], "application/problem+json");
+}
+
+#[tokio::test]
+async fn a_key_is_told_the_apps_that_it_may_read_and_a_write_key_none() {
+    let shop = Shop::open("http");
+    let (admin, read) = {
+        let mut registry = shop.house.registry.write().unwrap();
+        let now = Timestamp::from_micros(1_767_225_600_000_000);
+        registry.add_app(NewApp::parse("other", "Asia/Seoul").unwrap(), now).unwrap();
+        let read = registry.add_key(Purpose::Secret("shop", [Scope::Read].into_iter().collect()), None, now).unwrap();
+        (registry.first_start(now).unwrap().unwrap(), read)
+    };
+    let ask = async |key: &str| {
+        let request = Request::get("/v1/apps").header("authorization", format!("Bearer {key}"));
+        let (status, _, body) = shop.ask(request.body(Body::empty()).unwrap()).await;
+        (status, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+    };
+    let (status, own) = ask(read.text.reveal()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(own["apps"].as_array().unwrap().len(), 1);
+    assert_eq!((&own["apps"][0]["name"], &own["apps"][0]["zone"]), (&"shop".into(), &"UTC".into()));
+    assert_eq!(own["apps"][0]["write_keys"], serde_json::json!([shop.write_key]));
+    let (_, all) = ask(admin.text.reveal()).await;
+    assert_eq!(all["apps"].as_array().unwrap().len(), 2);
+    assert_eq!(ask(&shop.write_key).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(ask("dw_s_nobody").await.0, StatusCode::UNAUTHORIZED);
 }

@@ -1,0 +1,74 @@
+// Questions to Dwell. The key goes in a header of each, and nowhere else.
+
+import type { components, paths } from './types.ts'
+import { readEvents, type Statement } from '../model/feed.ts'
+
+export type AppInfo = components['schemas']['Apps']['apps'][number]
+export type Schemas = components['schemas']
+
+type Answer<P extends keyof paths> = paths[P] extends {
+  get: { responses: { 200: { content: { 'application/json': infer A } } } }
+} ? A : never
+
+/** What Dwell answers when it does not answer: `code` does not change, `detail` is a sentence. */
+export class Problem extends Error {
+  constructor(readonly status: number, readonly code: string, detail: string) {
+    super(detail)
+  }
+}
+
+/** How long an answer may take, in milliseconds. */
+const LONGEST = 30_000
+
+/** Asks with a key, and for the admin key about an app. */
+export class Client {
+  constructor(readonly key: string, readonly app?: string) {}
+
+  async get<P extends keyof paths>(path: P, names: Record<string, string> = {}, query: Record<string, string> = {}): Promise<Answer<P>> {
+    const answer = await this.#fetch(this.#url(path, names, query), AbortSignal.timeout(LONGEST))
+    return (await answer.json()) as Answer<P>
+  }
+
+  /** Follows the feed after a number until the signal, and comes again after a break with what it had. */
+  async follow(after: number | undefined, hear: (statement: Statement) => void, tell: (connected: boolean) => void, signal: AbortSignal): Promise<void> {
+    let wait = 500
+    while (!signal.aborted) {
+      try {
+        const url = this.#url('/v1/sessions/stream', {}, after === undefined ? {} : { after: String(after) })
+        const answer = await this.#fetch(url, signal)
+        tell(true)
+        wait = 500
+        const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
+        let text = ''
+        for (;;) {
+          const { done, value } = await reader.read()
+          if (done) break
+          const { events, rest } = readEvents(text + value)
+          text = rest
+          for (const { id, data } of events) {
+            if (id !== undefined) after = Number(id)
+            hear(JSON.parse(data) as Statement)
+          }
+        }
+      } catch (error) {
+        if (signal.aborted || (error instanceof Problem && error.status < 500)) return
+      }
+      tell(false)
+      await new Promise((resolve) => setTimeout(resolve, wait))
+      wait = Math.min(wait * 2, 15_000)
+    }
+  }
+
+  #url(path: string, names: Record<string, string>, query: Record<string, string>): string {
+    const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(names[name]!))
+    const asked = new URLSearchParams({ ...query, ...(this.app === undefined ? {} : { app: this.app }) })
+    return asked.size === 0 ? filled : `${filled}?${asked}`
+  }
+
+  async #fetch(url: string, signal: AbortSignal): Promise<Response> {
+    const answer = await fetch(url, { headers: { authorization: `Bearer ${this.key}` }, signal })
+    if (answer.ok) return answer
+    const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string }
+    throw new Problem(answer.status, problem.code ?? 'unknown', problem.detail ?? answer.statusText)
+  }
+}

@@ -1,0 +1,109 @@
+// What all screens share: who is signed in, which app, which screen, which language and theme.
+
+import { getLocale, setLocale } from './paraglide/runtime.js'
+import { Client, type AppInfo } from './api/client.ts'
+import type { Locale } from './model/format.ts'
+
+export type Theme = 'auto' | 'light' | 'dark'
+export type Screen = 'live' | 'lab' | 'users'
+
+export interface Place {
+  screen: Screen
+  /** What stands after the screen: the id of a user. */
+  rest: string
+  query: URLSearchParams
+}
+
+const KEY = 'dwell.key'
+const THEME = 'dwell.theme'
+
+/** Storage that may be forbidden. */
+function kept(storage: () => Storage, name: string): string | null {
+  try {
+    return storage().getItem(name)
+  } catch {
+    return null
+  }
+}
+
+function keep(storage: () => Storage, name: string, value: string | null): void {
+  try {
+    if (value === null) storage().removeItem(name)
+    else storage().setItem(name, value)
+  } catch {
+    // It holds until the page is left.
+  }
+}
+
+function placeOf(hash: string): Place {
+  const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?')
+  const [screen = '', ...rest] = path.split('/')
+  const known: Screen = screen === 'lab' || screen === 'users' ? screen : 'live'
+  return { screen: known, rest: decodeURIComponent(rest.join('/')), query: new URLSearchParams(query) }
+}
+
+class House {
+  key = $state<string | null>(kept(() => sessionStorage, KEY))
+  apps = $state.raw<AppInfo[]>([])
+  place = $state.raw<Place>(placeOf(location.hash))
+  locale = $state<Locale>(getLocale() as Locale)
+  theme = $state<Theme>((kept(() => localStorage, THEME) as Theme | null) ?? 'auto')
+
+  /** The app that is looked at. */
+  app = $derived.by(() => {
+    const asked = this.place.query.get('app')
+    return this.apps.find((app) => app.app === asked) ?? this.apps[0]
+  })
+  client = $derived(new Client(this.key ?? '', this.key?.startsWith('dw_a_') ? this.app?.app : undefined))
+  zone = $derived(this.app?.zone ?? 'UTC')
+
+  constructor() {
+    addEventListener('hashchange', () => (this.place = placeOf(location.hash)))
+    this.show()
+  }
+
+  /** Writes language and theme where styles and screen readers look. */
+  show(): void {
+    document.documentElement.lang = this.locale
+    document.documentElement.dataset.theme = this.theme
+  }
+
+  speak(locale: Locale): void {
+    void setLocale(locale, { reload: false })
+    this.locale = locale
+    this.show()
+  }
+
+  dress(theme: Theme): void {
+    this.theme = theme
+    keep(() => localStorage, THEME, theme === 'auto' ? null : theme)
+    this.show()
+  }
+
+  async signIn(key: string): Promise<void> {
+    const { apps } = await new Client(key).get('/v1/apps')
+    this.apps = apps
+    this.key = key
+    keep(() => sessionStorage, KEY, key)
+  }
+
+  signOut(): void {
+    this.key = null
+    this.apps = []
+    keep(() => sessionStorage, KEY, null)
+  }
+
+  /** The address of a screen, with the app where there are several. */
+  link(screen: Screen, rest = '', query: Record<string, string> = {}): string {
+    const asked = new URLSearchParams(query)
+    if (this.apps.length > 1 && this.app) asked.set('app', this.app.app)
+    const path = `#/${screen}${rest === '' ? '' : `/${encodeURIComponent(rest)}`}`
+    return asked.size === 0 ? path : `${path}?${asked}`
+  }
+
+  choose(app: string): void {
+    location.hash = `#/${this.place.screen}?${new URLSearchParams({ app })}`
+  }
+}
+
+export const house = new House()

@@ -1,0 +1,68 @@
+// Numbers, lengths, dates and percents, as people read them in either language.
+
+export type Locale = 'en' | 'ko'
+
+const UNITS = {
+  en: { d: ' d', h: ' h', m: ' min', s: ' s' },
+  ko: { d: '일', h: '시간', m: '분', s: '초' },
+} as const
+
+/** A count: 1,204. */
+export const count = (locale: Locale, number: number): string => new Intl.NumberFormat(locale).format(number)
+
+/** A length of time in at most two units: 1 h 20 min, 56 min 14 s, 4.2 s; 1시간 20분. */
+export function span(locale: Locale, seconds: number): string {
+  const unit = UNITS[locale]
+  if (seconds < 0) return `−${span(locale, -seconds)}`
+  if (seconds < 10 && !Number.isInteger(seconds)) {
+    const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(seconds)
+    return tenths + unit.s
+  }
+  const whole = Math.round(seconds)
+  const two = (big: number, bigUnit: string, small: number, smallUnit: string) =>
+    small === 0 ? `${count(locale, big)}${bigUnit}` : `${count(locale, big)}${bigUnit} ${small}${smallUnit}`
+  if (whole < 60) return `${whole}${unit.s}`
+  if (whole < 3600) return two(Math.floor(whole / 60), unit.m, whole % 60, unit.s)
+  const minutes = Math.round(whole / 60)
+  if (minutes < 48 * 60) return two(Math.floor(minutes / 60), unit.h, minutes % 60, unit.m)
+  const hours = Math.round(whole / 3600)
+  return two(Math.floor(hours / 24), unit.d, hours % 24, unit.h)
+}
+
+/** A change in percent with its sign: +8.8 %; in Korean +8.8%. Nothing where there was nothing before. */
+export function change(locale: Locale, before: number, after: number): string | undefined {
+  if (before === 0) return undefined
+  const format = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: 'exceptZero' })
+  const percent = format.format(((after - before) / before) * 100).replace('-', '−')
+  return locale === 'ko' ? `${percent}%` : `${percent} %`
+}
+
+/** A number with its sign: +106, −3. */
+export function signed(locale: Locale, number: number): string {
+  return new Intl.NumberFormat(locale, { signDisplay: 'exceptZero' }).format(number).replace('-', '−')
+}
+
+/** A span with its sign. */
+export const signedSpan = (locale: Locale, seconds: number): string => (seconds > 0 ? '+' : '') + span(locale, seconds)
+
+/** A moment in a time zone: Mon 5 Jan, 09:00. */
+export function moment(locale: Locale, zone: string, at: string | number, seconds = false): string {
+  return new Intl.DateTimeFormat(locale === 'en' ? 'en-GB' : 'ko', {
+    timeZone: zone, weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit',
+    ...(seconds ? { second: '2-digit' } : {}), hourCycle: 'h23',
+  }).format(new Date(at))
+}
+
+/** The time of day in a time zone: 09:00:05. */
+export function clock(locale: Locale, zone: string, at: string | number): string {
+  return new Intl.DateTimeFormat(locale === 'en' ? 'en-GB' : 'ko', {
+    timeZone: zone, hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+  }).format(new Date(at))
+}
+
+/** The day of a moment in a time zone, to be read: Mon 5 Jan. */
+export function day(locale: Locale, zone: string, at: string | number): string {
+  return new Intl.DateTimeFormat(locale === 'en' ? 'en-GB' : 'ko', {
+    timeZone: zone, weekday: 'short', day: 'numeric', month: 'short',
+  }).format(new Date(at))
+}

@@ -1,0 +1,201 @@
+// The dashboard that is built into a real Dwell, in a real browser.
+
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { openBrowser, openDwell, openPage, people, sleep, until } from './house.mjs'
+
+const BINARY = path.resolve(process.env.DWELL ?? '../../target/release/dwell')
+const AXE = fs.readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+const READER = '#/live'
+
+let dwell, browser, key, somebody
+
+before(async () => {
+  dwell = await openDwell(BINARY, ['Reader', 'Empty'])
+  await dwell.send('Reader', people(BINARY, 60, 10))
+  key = dwell.apps.Reader.readKey
+  const { users } = await dwell.get('Reader', '/v1/users')
+  for (somebody of users) {
+    if ((await dwell.get('Reader', `/v1/users/${somebody}`)).closed_sessions.count > 5) break
+  }
+  browser = await openBrowser()
+})
+
+after(async () => {
+  await browser?.close()
+  await dwell?.close()
+})
+
+const open = (options) => openPage(browser, dwell.url, { key, ...options })
+const text = (page, selector) => page.$eval(selector, (element) => element.textContent.trim())
+const values = (page) => page.$$eval('[data-value]', (all) => all.map((one) => Number(one.dataset.value)))
+
+async function openLab(options) {
+  const page = await open({ hash: '#/lab', ...options })
+  await page.waitForSelector('[role=slider]')
+  return page
+}
+
+/** Where a timeout is in the picture: on the logarithmic axis between the marks of 10 s and 24 h. */
+const placeOf = (page, seconds) => page.evaluate((seconds) => {
+  const svg = document.querySelector('.chart svg')
+  const box = svg.getBoundingClientRect()
+  const [first, last] = [...svg.querySelectorAll('line.axis')].slice(0, 1).flatMap((line) => [line.x1.baseVal.value, line.x2.baseVal.value])
+  const share = Math.log(seconds / 10) / Math.log(8640)
+  return { x: box.left + first + share * (last - first), y: box.top + 200 }
+}, seconds)
+
+describe('the dashboard', { timeout: 240_000 }, () => {
+  test('the lab dragged to 15 min says what the API says, to the digit, and asks nothing meanwhile', async () => {
+    const page = await openLab()
+    const asked = []
+    page.on('request', (request) => request.url().includes('/v1/') && asked.push(request.url()))
+    const [from, to] = [await placeOf(page, 1800), await placeOf(page, 900)]
+    await page.mouse.move(from.x, from.y)
+    await page.mouse.down()
+    await page.mouse.move(to.x, to.y, { steps: 40 })
+    await page.mouse.up()
+    assert.equal(await page.$eval('[role=slider]', (slider) => slider.getAttribute('aria-valuenow')), '900')
+    const { points, versus } = await dwell.get('Reader', '/v1/lab?timeouts=15m')
+    assert.deepEqual(await values(page), [points[0].sessions, points[0].mean_length_seconds, points[0].total_length_seconds])
+    assert.notEqual(points[0].sessions, versus.sessions, 'the data would show a line that does not move')
+    assert.match(await text(page, '#sentence'), /^With 15 min instead of 30 min, /)
+    await until('the address', () => page.url().endsWith('#/lab?timeout=15m'))
+    assert.deepEqual(asked, [])
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
+  test('a step of the line is on the screen within a frame', async () => {
+    const page = await openLab()
+    const times = await page.evaluate(async () => {
+      const slider = document.querySelector('[role=slider]')
+      const times = []
+      for (let step = 0; step < 60; step++) {
+        await new Promise(requestAnimationFrame)
+        const begun = performance.now()
+        slider.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }))
+        await Promise.resolve()
+        document.querySelector('.chart svg').getBoundingClientRect()
+        times.push(performance.now() - begun)
+      }
+      return times.sort((a, b) => a - b)
+    })
+    console.log(`one step: median ${times[30].toFixed(1)} ms, slowest ${times.at(-1).toFixed(1)} ms`)
+    // A machine under load may miss a frame; the half of all must not.
+    assert.ok(times[30] < 16.7, `${times}`)
+    await page.browserContext().close()
+  })
+
+  test('the lab goes by keys and by what is typed, in either language', async () => {
+    const page = await openLab({ locale: 'ko' })
+    const now = () => page.$eval('[role=slider]', (slider) => [slider.getAttribute('aria-valuenow'), slider.getAttribute('aria-valuetext')])
+    await page.$eval('[role=slider]', (slider) => slider.focus())
+    await page.keyboard.press('PageDown')
+    assert.deepEqual(await now(), ['900', '15분'])
+    await page.keyboard.press('ArrowRight')
+    assert.deepEqual(await now(), ['930', '15분 30초'])
+    await page.keyboard.press('Home')
+    assert.deepEqual(await now(), ['10', '10초'])
+    await page.type('#timeout', '1시간 30분')
+    await page.keyboard.press('Enter')
+    assert.deepEqual(await now(), ['5400', '1시간 30분'])
+    await page.type('#timeout', '30시간')
+    await page.keyboard.press('Enter')
+    assert.match(await text(page, '#bad'), /10초와 24시간 사이/)
+    assert.deepEqual(await now(), ['5400', '1시간 30분'])
+    await page.browserContext().close()
+  })
+
+  test('a link to the lab opens it where it was', async () => {
+    const page = await openLab({ hash: '#/lab?timeout=2h' })
+    assert.equal(await page.$eval('[role=slider]', (slider) => slider.getAttribute('aria-valuenow')), '7200')
+    await page.browserContext().close()
+  })
+
+  test('the light turns green at the first event, and who came is shown without asking again', async () => {
+    const page = await open({ key: dwell.apps.Empty.readKey, hash: READER })
+    await page.waitForSelector('details[open] .light:not(.on)')
+    assert.match(await page.$eval('details', (details) => details.textContent), new RegExp(dwell.apps.Empty.writeKey))
+    await dwell.send('Empty', [{ type: 'track', userId: 'ada', event: 'Application Opened', messageId: 'first' }])
+    await page.waitForSelector('details .light.on')
+    await page.waitForFunction(() => [...document.querySelectorAll('section li a')].some((link) => link.textContent === 'ada'))
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
+  test('one person has a lane and a row for every session', async () => {
+    const page = await open({ hash: `#/users/${somebody}` })
+    await page.waitForSelector('.lanes g')
+    const { sessions } = await dwell.get('Reader', `/v1/users/${somebody}/sessions`)
+    assert.equal((await page.$$('tbody tr')).length, sessions.length)
+    assert.ok((await page.$$('.lanes g')).length >= sessions.length)
+    await page.browserContext().close()
+  })
+
+  test('somebody who is not there is said not to be', async () => {
+    const page = await open({ hash: '#/users/nobody%2Fat%20all' })
+    await page.waitForSelector('[role=alert]')
+    assert.match(await text(page, '[role=alert]'), /There is nobody with the id nobody\/at all/)
+    await page.browserContext().close()
+  })
+
+  test('a key is asked for, refused with its reason, and forgotten with the tab', async () => {
+    const page = await open({ key: null, hash: '' })
+    for (const [typed, says] of [[dwell.apps.Reader.writeKey, /write key/], [`${key.slice(0, -1)}!`, /does not know this key/]]) {
+      await page.$eval('#key', (field) => (field.value = ''))
+      await page.type('#key', typed)
+      await page.keyboard.press('Enter')
+      await page.waitForFunction((says) => new RegExp(says).test(document.querySelector('#trouble').textContent), {}, says.source)
+    }
+    await page.$eval('#key', (field) => (field.value = ''))
+    await page.type('#key', dwell.adminKey)
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('header nav')
+    const names = await page.$$eval('header option', (all) => all.map((one) => one.textContent))
+    assert.ok(names.includes('Reader') && names.includes('Empty'), `${names}`)
+    const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, document.cookie]))
+    assert.ok(!stored.includes('dw_a_'), stored)
+    await page.browserContext().close()
+  })
+
+  test('no screen has a barrier that axe knows, in either language and theme', async () => {
+    const screens = [
+      ['sign in', '', '#key', null],
+      ['live', '#/live', 'section td', key],
+      ['lab', '#/lab', '[role=slider]', key],
+      ['users', '#/users', 'section li', key],
+      ['user', `#/users/${somebody}`, '.lanes g', key],
+    ]
+    const found = []
+    for (const locale of ['en', 'ko']) {
+      for (const theme of ['light', 'dark']) {
+        for (const [name, hash, there, who] of screens) {
+          const page = await open({ key: who, hash, locale, theme })
+          await page.waitForSelector(there)
+          for (const details of await page.$$('details:not([open]) summary')) await details.click()
+          await sleep(0.2)
+          // Past the policy of the page, which forbids what a test puts into it.
+          const { violations } = await page.mainFrame().isolatedRealm().evaluate(`${AXE}; axe.run(document, { resultTypes: ['violations'] })`)
+          found.push(...violations.map(({ id, nodes }) => `${name} ${locale} ${theme}: ${id} ${nodes[0].html.slice(0, 160)} ${nodes[0].failureSummary}`))
+          assert.deepEqual(page.trouble, [], `${name} ${locale} ${theme}`)
+          assert.equal(await page.evaluate(() => document.documentElement.lang), locale)
+          await page.browserContext().close()
+        }
+      }
+    }
+    assert.deepEqual(found, [])
+  })
+
+  test('no screen is wider than a telephone', async () => {
+    for (const [hash, there] of [['#/live', 'section td'], ['#/lab', '[role=slider]'], [`#/users/${somebody}`, '.lanes g']]) {
+      const page = await open({ hash, width: 390 })
+      await page.waitForSelector(there)
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth)
+      assert.ok(wide <= 390, `${hash} is ${wide} wide`)
+      await page.browserContext().close()
+    }
+  })
+})

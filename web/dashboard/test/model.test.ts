@@ -1,0 +1,206 @@
+// The model alone: no browser, no server.
+
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { csv, curveOf, histogram, nice, split, step, FROM, TO, type Lab } from '../src/model/curve.ts'
+import { hear, MOST, newest, readEvents, silence, type Statement } from '../src/model/feed.ts'
+import { change, count, moment, signed, signedSpan, span } from '../src/model/format.ts'
+import { lanes, place, type Session } from '../src/model/lanes.ts'
+import { direction, sentence } from '../src/model/sentence.ts'
+import { readSpan, writeSpan } from '../src/model/span.ts'
+
+/** Two silences of 60 s, one of 900 s, one of a day, between sessions that are points; 10 sessions always. */
+function lab(): Lab {
+  const gaps: [number, number][] = [[60, 2], [900, 1], [86_400, 1]]
+  const points = Array.from({ length: 86_400 }, (_, place) => {
+    const timeout = place + 1
+    const joined = gaps.filter(([second]) => second < timeout)
+    const sessions = 10 + gaps.reduce((sum, [, many]) => sum + many, 0) - joined.reduce((sum, [, many]) => sum + many, 0)
+    const total = joined.reduce((sum, [second, many]) => sum + second * many, 0)
+    return { timeout_seconds: timeout, sessions, total_length_seconds: total, mean_length_seconds: total / sessions }
+  })
+  return { app: 'app_x', in_force_seconds: 1800, read_up_to: 1, sessions_always: 10, versus: points[1799]!, points, gaps }
+}
+
+describe('the curve', () => {
+  const curve = curveOf(lab())
+
+  test('is asked at any whole second and never beyond its ends', () => {
+    assert.equal(curve.at(900).timeout_seconds, 900)
+    assert.equal(curve.at(900).sessions, 12)
+    assert.equal(curve.at(901).sessions, 11)
+    assert.equal(curve.at(0).timeout_seconds, 1)
+    assert.equal(curve.at(1e9).timeout_seconds, 86_400)
+  })
+
+  test('a silence as long as the timeout ends a session, a shorter one does not', () => {
+    assert.deepEqual(split(curve, 60), { joined: 0, ended: 4 })
+    assert.deepEqual(split(curve, 61), { joined: 2, ended: 2 })
+    assert.deepEqual(split(curve, 900), { joined: 2, ended: 2 })
+    assert.deepEqual(split(curve, 901), { joined: 3, ended: 1 })
+    assert.deepEqual(split(curveOf({ ...lab(), gaps: [] }), 900), { joined: 0, ended: 0 })
+    for (const timeout of [10, 60, 61, 900, 901, 86_400]) {
+      assert.equal(split(curve, timeout).ended + curve.at(86_400).sessions - 1, curve.at(timeout).sessions, `${timeout}`)
+    }
+  })
+
+  test('the histogram has every silence of its axis once, the one at its very end too', () => {
+    const bars = histogram(curve)
+    assert.equal(bars.reduce((sum, bar) => sum + bar.many, 0), 4)
+    assert.equal(bars.at(-1)!.many, 1)
+    for (const bar of bars.filter((bar) => bar.many > 0)) {
+      assert.ok([60, 900, 86_400].some((second) => bar.from - 1e-6 <= second && second <= bar.to + 1e-6))
+    }
+    assert.ok(Math.abs(bars[0]!.from - FROM) < 1e-9 && Math.abs(bars.at(-1)!.to - TO) < 1e-6)
+  })
+
+  test('what is dragged is a timeout that people would choose', () => {
+    assert.deepEqual([3, 10.4, 61, 897, 905, 1795, 3610, 7300, 99_999].map(nice), [10, 10, 60, 900, 900, 1800, 3600, 7200, 86_400])
+  })
+
+  test('a step there and a step back is no step, wherever it is', () => {
+    for (let at = FROM; at < TO; at = step(at, 1)) {
+      assert.ok(step(at, 1) > at)
+      assert.equal(step(step(at, 1), -1), at)
+    }
+    assert.equal(step(TO, 1), TO)
+    assert.equal(step(FROM, -1), FROM)
+    assert.equal(step(901, 1), 930)
+    assert.equal(step(901, -1), 900)
+    assert.equal(step(60, -1), 59)
+  })
+
+  test('as CSV it has the names of the API and each timeout once', () => {
+    const lines = csv(curve, [1800, 77]).trim().split('\n')
+    assert.equal(lines[0], 'timeout_seconds,sessions,total_length_seconds,mean_length_seconds')
+    assert.equal(lines.filter((line) => line.startsWith('1800,')).length, 1)
+    assert.ok(lines.includes(`77,12,120,${120 / 12}`))
+  })
+})
+
+describe('words', () => {
+  test('spans are read as they are written, in either language', () => {
+    for (const [text, seconds] of [
+      ['15m', 900], ['1h30m', 5400], ['1h 30m', 5400], ['90', 90], [' 90 s ', 90], ['15분', 900], ['1시간 30분', 5400],
+      ['24h', 86_400], ['1d', 86_400], ['2 min', 120], ['1일', 86_400],
+    ] as const) assert.equal(readSpan(text), seconds, text)
+    for (const text of ['', 'm', '0', '25h', '15x', '30m1h', '1m1m', '-5m', '1.5h', '15m!']) {
+      assert.equal(readSpan(text), undefined, text)
+    }
+    for (const seconds of [1, 59, 60, 61, 900, 3599, 3600, 5400, 3661, 86_400]) {
+      assert.equal(readSpan(writeSpan(seconds)), seconds)
+    }
+  })
+
+  test('lengths have at most two units, in either language', () => {
+    const of = (seconds: number) => [span('en', seconds), span('ko', seconds)]
+    assert.deepEqual(of(0), ['0 s', '0초'])
+    assert.deepEqual(of(4.23), ['4.2 s', '4.2초'])
+    assert.deepEqual(of(59.6), ['1 min', '1분'])
+    assert.deepEqual(of(3374), ['56 min 14 s', '56분 14초'])
+    assert.deepEqual(of(3599.9), ['1 h', '1시간'])
+    assert.deepEqual(of(4800), ['1 h 20 min', '1시간 20분'])
+    assert.deepEqual(of(86_400), ['24 h', '24시간'])
+    assert.deepEqual(of(360_000), ['4 d 4 h', '4일 4시간'])
+    assert.deepEqual(of(-102), ['−1 min 42 s', '−1분 42초'])
+  })
+
+  test('counts and changes have their signs', () => {
+    assert.equal(count('ko', 1_234_567), '1,234,567')
+    assert.equal(change('en', 1000, 1088), '+8.8 %')
+    assert.equal(change('ko', 1000, 912), '−8.8%')
+    assert.equal(change('en', 1000, 1000), '0.0 %')
+    assert.equal(change('en', 0, 5), undefined)
+    assert.equal(signed('en', -1204), '−1,204')
+    assert.equal(signedSpan('ko', 60), '+1분')
+  })
+
+  test('moments are those of the zone of the app', () => {
+    assert.match(moment('en', 'Asia/Seoul', '2026-01-05T00:30:00Z'), /^Mon,? 5 Jan,? 09:30$/)
+    assert.match(moment('ko', 'Asia/Seoul', '2026-01-05T00:30:00Z'), /1월 5일 \(월\) 09:30/)
+    assert.match(moment('en', 'America/New_York', '2026-01-05T00:30:00Z'), /^Sun,? 4 Jan,? 19:30$/)
+  })
+
+  test('the Korean particle fits its word', () => {
+    assert.deepEqual(['15분', '24시간', '2일', '10초', '1분 42초'].map(direction), ['으로', '으로', '로', '로', '로'])
+  })
+
+  test('the sentence says what changes, each way, in either language', () => {
+    const curve = curveOf(lab())
+    assert.equal(
+      sentence('en', curve.at(1800), curve.at(300)),
+      'With 5 min instead of 30 min, 11 sessions would have been 12 (+9.1 %). An average visit would have lasted 10 s instead of 1 min 33 s.')
+    assert.equal(
+      sentence('ko', curve.at(1800), curve.at(300)),
+      '타임아웃을 30분에서 5분으로 바꿨다면 세션은 11개에서 12개로 늘고(+9.1%), 평균 방문은 1분 33초에서 10초로 달라졌을 것입니다.')
+    assert.match(sentence('en', curve.at(300), curve.at(1800)), /^With 30 min instead of 5 min, 12 sessions would have been joined to 11 \(−8\.3 %\)/)
+    assert.match(sentence('ko', curve.at(300), curve.at(1800)), /줄고\(−8\.3%\)/)
+    assert.match(sentence('en', curve.at(1800), curve.at(3600)), /nothing would have been counted otherwise: 11 sessions/)
+    assert.match(sentence('ko', curve.at(1800), curve.at(1800)), /^30분: 지금 적용 중/)
+  })
+})
+
+describe('lanes', () => {
+  const session = (id: string, started_at: string, ended_at: string) => ({ session_id: id, started_at, ended_at }) as Session
+
+  test('a session lies in the day of the app, the newest day first', () => {
+    const days = lanes('Asia/Seoul', [
+      session('a', '2026-01-04T15:30:00Z', '2026-01-04T16:00:00Z'), session('b', '2026-01-06T00:00:00Z', '2026-01-06T01:00:00Z'),
+    ])
+    assert.deepEqual(days.map(({ date }) => date), ['2026-01-06', '2026-01-05'])
+    assert.deepEqual([days[1]!.pieces[0]!.from, days[1]!.pieces[0]!.to], [0.5, 1])
+  })
+
+  test('one over midnights lies in every day that it touches, once', () => {
+    const days = lanes('UTC', [session('a', '2026-01-01T23:00:00Z', '2026-01-04T01:00:00Z')])
+    assert.deepEqual(days.map(({ date, pieces }) => [date, ...pieces.map(({ from, to }) => [from, to])]), [
+      ['2026-01-04', [0, 1]], ['2026-01-03', [0, 24]], ['2026-01-02', [0, 24]], ['2026-01-01', [23, 24]],
+    ])
+  })
+
+  test('midnight is hour 0', () => {
+    assert.deepEqual(place('UTC', Date.parse('2026-01-05T00:00:00Z')), { date: '2026-01-05', hour: 0 })
+  })
+})
+
+describe('the feed', () => {
+  const started = (number: number, user: string): Statement =>
+    ({ number, type: 'session.started', user, started_at: `2026-01-01T00:00:0${number % 10}Z` })
+
+  test('who began is here until the end, and the newest is said first', () => {
+    const heard = [started(1, 'ada'), started(2, 'bo'), { number: 3, type: 'session.ended', user: 'ada' } as Statement].reduce(hear, silence())
+    assert.deepEqual([...heard.here.keys()], ['bo'])
+    assert.deepEqual(heard.statements.map(({ number }) => number), [3, 2, 1])
+  })
+
+  test('what is remembered is bounded, and the oldest is forgotten', () => {
+    let heard = silence()
+    for (let number = 0; number < MOST + 50; number++) heard = hear(heard, started(number, `user ${number}`))
+    assert.equal(heard.statements.length, MOST)
+    assert.equal(heard.here.size, MOST)
+    assert.ok(!heard.here.has('user 0') && heard.here.has(`user ${MOST + 49}`))
+  })
+
+  test('a stream is read whatever pieces it comes in', () => {
+    const stream = 'id: 7\nevent: session.started\ndata: {"a":1}\n\n:\n\nid: 8\r\ndata: x\r\ndata: y\r\n\r\nid: 9\nda'
+    const whole = readEvents(stream)
+    assert.deepEqual(whole, { events: [{ id: '7', data: '{"a":1}' }, { id: '8', data: 'x\ny' }], rest: 'id: 9\nda' })
+    const found: unknown[] = []
+    let rest = ''
+    for (const piece of stream) {
+      const read = readEvents(rest + piece)
+      found.push(...read.events)
+      rest = read.rest
+    }
+    assert.deepEqual(found, whole.events)
+  })
+
+  test('the newest number is found in few questions', async () => {
+    for (const last of [-1, 0, 1, 2, 3, 1000, 123_456]) {
+      let asked = 0
+      const found = await newest(async (number) => (asked++, number <= last))
+      assert.equal(found, last)
+      assert.ok(asked <= 40, `${asked}`)
+    }
+  })
+})

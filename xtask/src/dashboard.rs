@@ -1,0 +1,57 @@
+//! The dashboard: its types, its messages, its tests, its size, its files, and a real browser against a running Dwell.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::clients::{install, packages};
+use crate::{Done, cargo, root, run, target};
+
+/// Builds the dashboard into `web/dashboard/dist`, whence the next `cargo build` takes it.
+pub fn build() -> Done {
+    let folder = folder();
+    install(&[("node", "nodejs"), ("npm", "npm")])?;
+    packages(&folder)?;
+    fresh_types(&folder)?;
+    for script in ["messages", "check", "build", "test"] {
+        npm(&folder, script)?;
+    }
+    Ok(())
+}
+
+/// Builds the dashboard and a binary with it, and looks at every screen in a browser.
+pub fn test() -> Done {
+    build()?;
+    in_browser("browser")
+}
+
+/// Makes the pictures of the guide anew.
+pub fn pictures() -> Done {
+    build()?;
+    in_browser("pictures")
+}
+
+fn in_browser(script: &str) -> Done {
+    install(&[("chromium", "chromium")])?;
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    run(Command::new("npm").args(["run", script]).current_dir(folder()).env("DWELL", target().join("release/dwell")))
+}
+
+/// Makes the types of answers from `openapi.json`, and fails where they are others than those in the repository.
+fn fresh_types(folder: &Path) -> Done {
+    let types = folder.join("src/api/types.ts");
+    let before = std::fs::read_to_string(&types).map_err(|error| error.to_string())?;
+    npm(folder, "types")?;
+    let after = std::fs::read_to_string(&types).map_err(|error| error.to_string())?;
+    if before == after {
+        return Ok(());
+    }
+    Err(format!("{} was not made from this openapi.json. It has been made anew: commit it", types.display()))
+}
+
+fn folder() -> PathBuf {
+    root().join("web/dashboard")
+}
+
+fn npm(folder: &Path, script: &str) -> Done {
+    run(Command::new("npm").args(["run", script]).current_dir(folder))
+}
