@@ -167,3 +167,21 @@ fn a_question_that_no_command_asks_is_refused() {
     let told = dwell(server.folder.path(), &["apps", "list", "--data", "data", "--json"]);
     assert!(!told.is_null());
 }
+
+#[test]
+fn policies_are_in_a_backup() {
+    let server = Server::start("timeout = \"2m\"\n", &[]);
+    fs::write(server.folder.path().join("other.toml"), "timeout = \"5m\"\n").unwrap();
+    let data = server.data.display().to_string();
+    let put = dwell(server.folder.path(), &["policy", "put", "other.toml", "--app", "news", "--data", &data, "--json"]);
+    assert_ne!(put, Value::Null);
+    let to = server.folder.path().join("backup");
+    let output = backup(&server, &to);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["left_out"], json!([]), "{told}");
+    let apps: Vec<_> = fs::read_dir(to.join("policies")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(
+        fs::read(apps[0].join("000001.json")).unwrap(),
+        fs::read(server.data.join(apps[0].strip_prefix(&to).unwrap()).join("000001.json")).unwrap()
+    );
+}
