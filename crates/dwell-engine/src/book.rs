@@ -5,9 +5,12 @@
 //! user did. Of each part the book remembers until when it goes and a mark of every name in it: an event that may concern it
 //! brings it back.
 
+mod leaf;
+mod parts;
+
 use std::collections::BTreeMap;
 
-use dwell_core::event::{Activity, Outcome, Weight, is_late};
+use dwell_core::event::{Activity, Outcome, Weight};
 use dwell_core::lab::live::{Line, Spine};
 use dwell_core::policy::Standing;
 use dwell_core::time::{Span, Timestamp, Zone};
@@ -16,12 +19,12 @@ use dwell_core::totals::Totals;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) use self::leaf::{Paper, Sealed, moved, moved_to};
 use crate::error::EngineError;
 use crate::gaps::GapChanges;
 use crate::record::Record;
 use crate::row::OpenSession;
 use crate::shelf::Shelf;
-use crate::turn::{written, written_to};
 
 /// How much longer than events may be late a user's events are kept: our clock may be set back a little.
 const MARGIN: Span = Span::from_minutes(5);
@@ -90,144 +93,6 @@ fn mark_of(name: &str) -> [u8; 4] {
     (xxh3_64(name.as_bytes()) as u32).to_le_bytes()
 }
 
-/// What lies in the books under a user's id. `R` is [`Rest`], borrowed where it is written.
-#[derive(Serialize, Deserialize)]
-enum Leaf<'a, R> {
-    /// The user's book.
-    #[serde(borrow)]
-    Book(Bytes<'a, R>),
-    /// Nothing any more: the id is another one now.
-    Moved(&'a str),
-}
-
-#[derive(Serialize, Deserialize)]
-struct Bytes<'a, R> {
-    version: u8,
-    #[serde(borrow, with = "serde_bytes")]
-    timeline: &'a [u8],
-    #[serde(borrow, with = "serde_bytes")]
-    totals: &'a [u8],
-    #[serde(borrow, with = "serde_bytes")]
-    spine: &'a [u8],
-    rest: R,
-}
-
-/// What books are written on before it is known how long they are; used again and again.
-#[derive(Default)]
-pub(crate) struct Paper {
-    timeline: Vec<u8>,
-    totals: Vec<u8>,
-    spine: Vec<u8>,
-    leaf: Vec<u8>,
-}
-
-/// What lies on the shelf under the number of a part.
-#[derive(Serialize, Deserialize)]
-struct PartBytes<'a> {
-    version: u8,
-    #[serde(borrow, with = "serde_bytes")]
-    timeline: &'a [u8],
-    /// Of what lies before it.
-    #[serde(borrow, with = "serde_bytes")]
-    spine: &'a [u8],
-    made_ids: BTreeMap<String, i64>,
-}
-
-const VERSION: u8 = 2;
-
-/// Returns who an id is now, when these bytes under it say that it moved.
-pub(crate) fn moved_to(bytes: &[u8]) -> Option<&str> {
-    // The first byte says which of the two it is, so that a book is not read for it.
-    match postcard::take_from_bytes::<u8>(bytes) {
-        Ok((1, _)) => match postcard::from_bytes::<Leaf<'_, Rest>>(bytes) {
-            Ok(Leaf::Moved(to)) => Some(to),
-            Ok(Leaf::Book(_)) | Err(_) => None,
-        },
-        Ok(_) | Err(_) => None,
-    }
-}
-
-/// Returns the bytes that lie under an id that moved.
-pub(crate) fn moved(to: &str) -> Vec<u8> {
-    written(&Leaf::<Rest>::Moved(to))
-}
-
-/// A book that was not opened yet: to open it takes the rules, and these may need the texts in it.
-pub(crate) struct Sealed<'a> {
-    timeline: &'a [u8],
-    totals: &'a [u8],
-    spine: &'a [u8],
-    rest: Rest,
-}
-
-impl<'a> Sealed<'a> {
-    /// Begins with a user of whom nothing is known.
-    pub fn new() -> Self {
-        Sealed { timeline: &[], totals: &[], spine: &[], rest: Rest::default() }
-    }
-
-    /// Reads a book; says why when the bytes are none.
-    pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
-        match postcard::from_bytes(bytes).map_err(|error| error.to_string())? {
-            Leaf::Book(Bytes { version: VERSION, timeline, totals, spine, rest }) => {
-                Ok(Sealed { timeline, totals, spine, rest })
-            }
-            Leaf::Book(Bytes { version, .. }) => {
-                Err(format!("it has version {version}, and this program knows {VERSION}"))
-            }
-            Leaf::Moved(to) => Err(format!("it moved to {to}")),
-        }
-    }
-
-    /// Returns what the rules see of an event, with this user's keys for its texts.
-    pub fn activity(&mut self, record: &Record<'_>) -> Option<Activity> {
-        let kind = record.event_kind()?;
-        Some(record.activity(kind, |text| key_of(&mut self.rest.texts, text)))
-    }
-
-    /// Gives keys to texts that will be needed.
-    pub fn add_texts(&mut self, texts: &[String]) {
-        for text in texts {
-            key_of(&mut self.rest.texts, text);
-        }
-    }
-
-    /// Returns the texts behind keys, from key 1 on.
-    pub fn texts(&self) -> &[String] {
-        &self.rest.texts
-    }
-
-    /// Opens the book under the rules that hold for the user.
-    pub fn open<'p>(self, app: &str, user: &str, standing: &'p Standing) -> Result<Book<'p>, String> {
-        let timeline = match self.timeline {
-            [] => Timeline::new(app, user, standing),
-            bytes => Timeline::read(app, user, standing, bytes).map_err(|error| format!("timeline: {error}"))?,
-        };
-        let totals = match self.totals {
-            [] => Totals::default(),
-            bytes => Totals::read(bytes).map_err(|error| format!("totals: {error}"))?,
-        };
-        let spine = match self.spine {
-            [] => Spine::default(),
-            bytes => Spine::read(bytes).map_err(|error| format!("spine: {error}"))?,
-        };
-        let mut book = Book {
-            app: app.to_owned(),
-            user: user.to_owned(),
-            standing,
-            timeline,
-            totals,
-            rest: self.rest,
-            spine,
-            told: Vec::new(),
-            passed: Vec::new(),
-            gaps: GapChanges::default(),
-        };
-        book.told = book.lines();
-        Ok(book)
-    }
-}
-
 /// What is known of a user.
 pub(crate) struct Book<'p> {
     app: String,
@@ -261,23 +126,6 @@ pub(crate) struct Changed {
 }
 
 impl<'p> Book<'p> {
-    /// Closes the book: returns its bytes, and what has changed in the ledger of gaps.
-    pub fn close(mut self, paper: &mut Paper) -> (Box<[u8]>, GapChanges) {
-        self.tell();
-        (self.write(paper), self.gaps)
-    }
-
-    fn write(&self, paper: &mut Paper) -> Box<[u8]> {
-        let Paper { timeline, totals, spine, leaf } = paper;
-        [&mut *timeline, totals, spine, leaf].into_iter().for_each(Vec::clear);
-        self.timeline.write(timeline);
-        self.totals.write(totals);
-        self.spine.write(spine);
-        let bytes = Leaf::Book(Bytes { version: VERSION, timeline, totals, spine, rest: &self.rest });
-        *leaf = written_to(std::mem::take(leaf), &bytes);
-        leaf.as_slice().into()
-    }
-
     /// Takes an event, and what the rules see of it.
     pub fn observe(
         &mut self,
@@ -314,11 +162,6 @@ impl<'p> Book<'p> {
         let mut changed = Changed { stated: self.timeline.advance(now).into_iter().collect(), ..Changed::default() };
         self.note(&mut changed, opened_before);
         changed
-    }
-
-    /// Brings back everything that lies on the shelf.
-    pub fn recall_all(&mut self, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
-        self.recall_from(0, shelf)
     }
 
     /// Takes over the events of another id of the same person. What was settled there is only added up.
@@ -428,136 +271,10 @@ impl<'p> Book<'p> {
         (listed, now)
     }
 
-    /// Brings back the parts that an event may concern.
-    fn recall(
-        &mut self,
-        activity: &Activity,
-        name: &str,
-        received_at: Timestamp,
-        shelf: &mut Shelf<'_>,
-    ) -> Result<(), EngineError> {
-        if self.rest.parts.is_empty() {
-            return Ok(());
-        }
-        let lateness = self.standing.rules_at(activity.happened_at).allowed_lateness;
-        if is_late(activity.happened_at, received_at, lateness) {
-            return Ok(());
-        }
-        let happened_at = activity.happened_at.as_micros();
-        let mark = mark_of(name);
-        let concerns = |part: &PartNote| happened_at < part.until || (!name.is_empty() && part.may_hold(mark));
-        let first = self.rest.parts.iter().position(concerns).unwrap_or(self.rest.parts.len());
-        self.recall_from(first, shelf)
-    }
-
-    /// Brings back a part and all later ones.
-    fn recall_from(&mut self, first: usize, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
-        if first == self.rest.parts.len() {
-            return Ok(());
-        }
-        self.tell();
-        for part in self.rest.parts.drain(first..).rev() {
-            let bytes = shelf.take(part.number)?;
-            let bad = |cause| EngineError::BadBook {
-                app: self.app.clone(),
-                what: format!("user {}, part {}", self.user, part.number),
-                cause,
-            };
-            let PartBytes { version, timeline, spine, mut made_ids } =
-                postcard::from_bytes(&bytes).map_err(|error| bad(error.to_string()))?;
-            if version != VERSION {
-                return Err(bad(format!("it has version {version}, and this program knows {VERSION}")));
-            }
-            let earlier = Timeline::read(&self.app, &self.user, self.standing, timeline)
-                .map_err(|error| bad(error.to_string()))?;
-            let spine = Spine::read(spine).map_err(|error| bad(error.to_string()))?;
-            self.timeline.join(earlier);
-            self.spine = spine;
-            self.rest.made_ids.append(&mut made_ids);
-        }
-        // The ledger holds them still: from here on they are told of again.
-        self.told = self.lines();
-        Ok(())
-    }
-
-    /// Puts all but the latest events on the shelf, when there are many.
-    fn put_aside(&mut self, fill: Fill, shelf: &mut Shelf<'_>) {
-        let Fill { most, keep, part } = fill;
-        loop {
-            let count = self.timeline.entries().len();
-            if count <= most {
-                return;
-            }
-            let moments = || self.timeline.entries().map(|(activity, _)| activity.happened_at);
-            let first = moments().next();
-            // Events of one moment stay together.
-            let Some(cut) =
-                moments().take(count - keep + 1).skip((count - keep).min(part)).find(|at| Some(*at) != first)
-            else {
-                return;
-            };
-            let mut spine = Vec::new();
-            self.spine.write(&mut spine);
-            let earlier = self.timeline.part(cut);
-            self.pass(&earlier);
-            let made_ids = std::mem::take(&mut self.rest.made_ids);
-            let (made_ids, stay): (BTreeMap<_, _>, BTreeMap<_, _>) =
-                made_ids.into_iter().partition(|(_, at)| *at < cut.as_micros());
-            self.rest.made_ids = stay;
-            let names = earlier.names().chain(made_ids.keys().map(String::as_str));
-            let note = PartNote {
-                number: self.rest.next_part,
-                until: cut.as_micros(),
-                first_started_at: earlier.closed().next().map(|stated| stated.closed.session.started_at.as_micros()),
-                marks: names.flat_map(mark_of).collect(),
-            };
-            let mut timeline = Vec::new();
-            earlier.write(&mut timeline);
-            shelf.put(
-                note.number,
-                written(&PartBytes { version: VERSION, timeline: &timeline, spine: &spine, made_ids }),
-            );
-            self.rest.next_part = self.rest.next_part.wrapping_add(1);
-            self.rest.parts.push(note);
-        }
-    }
-
     /// Forgets the events before a moment.
     fn settle(&mut self, before: Timestamp) {
         let earlier = self.timeline.part(before);
         self.pass(&earlier);
-    }
-
-    /// Takes the spine over what was parted off.
-    fn pass(&mut self, earlier: &Timeline<'p>) {
-        let mut presence = earlier.settled_presence().clone();
-        for (activity, _) in earlier.entries() {
-            self.spine.follow(&mut presence, activity, self.standing, &mut |line| self.passed.push(line));
-        }
-    }
-
-    /// Returns the lines of the spine and all that lies after it.
-    fn lines(&self) -> Vec<Line> {
-        let mut lines = Vec::with_capacity(2 * self.timeline.entries().len());
-        let entries = self.timeline.entries().map(|(activity, _)| activity);
-        self.spine.tell(self.timeline.settled_presence(), entries, self.standing, &mut |line| lines.push(line));
-        lines
-    }
-
-    /// Returns the lines of the spine alone.
-    fn settled_lines(&self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        self.spine.tell(self.timeline.settled_presence(), [], self.standing, &mut |line| lines.push(line));
-        lines
-    }
-
-    /// Tells the ledger of gaps what has changed.
-    fn tell(&mut self) {
-        let after = self.lines();
-        let mut now = std::mem::take(&mut self.passed);
-        now.extend_from_slice(&after);
-        self.gaps.replace(&self.told, &now);
-        self.told = after;
     }
 
     fn note(&mut self, changed: &mut Changed, opened_before: Option<Timestamp>) {
