@@ -38,8 +38,14 @@ function keep(storage: () => Storage, name: string, value: string | null): void 
 function placeOf(hash: string): Place {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split('?')
   const [screen = '', ...rest] = path.split('/')
+  let read = rest.join('/')
+  try {
+    read = decodeURIComponent(read)
+  } catch {
+    // Typed by hand, with a percent sign that begins nothing: it is meant as it stands.
+  }
   const known: Screen = screen === 'lab' || screen === 'users' ? screen : 'live'
-  return { screen: known, rest: decodeURIComponent(rest.join('/')), query: new URLSearchParams(query) }
+  return { screen: known, rest: read, query: new URLSearchParams(query) }
 }
 
 class House {

@@ -15,6 +15,12 @@ let dwell, browser, key, somebody
 before(async () => {
   dwell = await openDwell(BINARY, ['Reader', 'Empty'])
   await dwell.send('Reader', people(BINARY, 60, 10))
+  // A silence of just 15 min: a lab that is a second off is seen.
+  const begin = Date.now() - 86_400_000
+  await dwell.send('Reader', [0, 900].map((second) => ({
+    type: 'track', userId: 'exact', event: 'Article Opened', messageId: `exact ${second}`,
+    originalTimestamp: new Date(begin + second * 1000).toISOString(),
+  })))
   key = dwell.apps.Reader.readKey
   const { users } = await dwell.get('Reader', '/v1/users')
   for (somebody of users) {
@@ -58,7 +64,8 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.mouse.move(to.x, to.y, { steps: 40 })
     await page.mouse.up()
     assert.equal(await page.$eval('[role=slider]', (slider) => slider.getAttribute('aria-valuenow')), '900')
-    const { points, versus } = await dwell.get('Reader', '/v1/lab?timeouts=15m')
+    const { points: [...points], versus } = await dwell.get('Reader', '/v1/lab?timeouts=15m,901s')
+    assert.notEqual(points[0].sessions, points[1].sessions, 'the data would not show a second')
     assert.deepEqual(await values(page), [points[0].sessions, points[0].mean_length_seconds, points[0].total_length_seconds])
     assert.notEqual(points[0].sessions, versus.sessions, 'the data would show a line that does not move')
     assert.match(await text(page, '#sentence'), /^With 15 min instead of 30 min, /)
@@ -139,6 +146,9 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     const page = await open({ hash: '#/users/nobody%2Fat%20all' })
     await page.waitForSelector('[role=alert]')
     assert.match(await text(page, '[role=alert]'), /There is nobody with the id nobody\/at all/)
+    await page.evaluate(() => (location.hash = '#/users/100%'))
+    await page.waitForFunction(() => /id 100%/.test(document.querySelector('[role=alert]')?.textContent))
+    assert.deepEqual(page.trouble.filter((one) => !one.includes('404')), [])
     await page.browserContext().close()
   })
 
