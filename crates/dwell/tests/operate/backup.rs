@@ -178,7 +178,7 @@ fn policies_are_in_a_backup() {
     let to = server.folder.path().join("backup");
     let output = backup(&server, &to);
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(told["left_out"], json!([]), "{told}");
+    assert_eq!(told["backup"]["left_out"], json!([]), "{told}");
     let apps: Vec<_> = fs::read_dir(to.join("policies")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(
         fs::read(apps[0].join("000001.json")).unwrap(),
