@@ -1,5 +1,5 @@
 # Every target is a command of xtask; see `cargo xtask`.
-.PHONY: test clients heavy torture bad-builds mutants fuzz bench
+.PHONY: test clients heavy torture bad-builds mutants fuzz bench bench-ingest
 
-test clients heavy torture bad-builds mutants fuzz bench:
+test clients heavy torture bad-builds mutants fuzz bench bench-ingest:
 	cargo xtask $@

@@ -19,7 +19,8 @@ const USAGE: &str = "cargo xtask COMMAND
   bad-builds  builds of the log that are wrong on purpose, each of which the tests must catch (some minutes)
   mutants   mutation testing of the core (an hour or more)
   fuzz      every reader under a fuzzer for five minutes each (needs a nightly toolchain)
-  bench     Dwell beside its peers on 100 M events, set-up included (an hour)";
+  bench     Dwell beside its peers on 100 M events, set-up included (an hour)
+  bench-ingest  a load for the live server, beside NATS and merely parsing (half an hour)";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1);
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Some("mutants") => mutants(),
         Some("fuzz") => fuzz(),
         Some("bench") => bench(),
+        Some("bench-ingest") => run(Command::new("python3").arg(root().join("bench/ingest.py"))),
         _ => {
             println!("{USAGE}");
             return ExitCode::from(2);
