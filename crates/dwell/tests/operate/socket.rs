@@ -99,7 +99,7 @@ fn who_comes_when_all_places_are_taken_is_told_to_come_again() {
     let mut taken: Vec<TcpStream> = (0..8).map(|_| connect(&server)).collect();
     // The last of them is taken by the server a moment after it is made here.
     let mut said = String::new();
-    for _ in 0..50 {
+    for _ in 0..250 {
         let mut one_more = connect(&server);
         one_more.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
         said = heard(one_more);
