@@ -58,7 +58,7 @@ struct Add {
     /// Name or id of the app
     #[arg(long, value_name = "APP")]
     app: String,
-    /// Where the receiver listens, like https://example.com/dwell
+    /// Where the receiver listens, like `https://example.com/dwell`
     #[arg(long, value_parser = Target::parse, value_name = "URL")]
     url: Target,
     /// What it hears, like session.ended [default: everything]
