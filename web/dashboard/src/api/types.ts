@@ -1117,7 +1117,7 @@ export interface components {
              * @description A word for machines.
              * @enum {string}
              */
-            code: "no_key" | "unknown_key" | "may_not_read" | "may_not_write" | "which_app" | "not_found" | "bad_request" | "too_slow" | "too_large" | "bad_method" | "stopped" | "busy" | "disk_full" | "store" | "books";
+            code: "no_key" | "unknown_key" | "may_not_read" | "may_not_write" | "which_app" | "not_found" | "bad_request" | "too_slow" | "too_large" | "bad_method" | "stopped" | "waiting" | "log_failed" | "books_closed" | "busy" | "disk_full" | "store" | "books";
             /** @description A sentence for people: what, and how to mend it. */
             detail: string;
         };
@@ -2284,7 +2284,7 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description The engine stopped; `detail` says why. Events are still taken and kept. */
+            /** @description The engine waits for the disk (`waiting`) or has stopped (`stopped`), and events are still taken and kept; or the disk of the log failed (`log_failed`), and none is. `detail` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;
