@@ -3,7 +3,8 @@
 //!
 //! One user in twenty is there at any time, does something every 20 s, and leaves after 15 events on average; who comes next
 //! is drawn from all. So every user has a session of about five minutes every 100 minutes. With a third number other
-//! than 15, visits are so long: 1 is a session for every event, from a user who was not there before.
+//! than 15, visits are so long: 1 is a session for every event, from a user who was not there before. A fourth number says
+//! how many events a turn finds: 100,000 unless told otherwise.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,11 +14,16 @@ use dwell_core::time::{Timestamp, Zone};
 use dwell_engine::{AppRules, Record, Worker, WorkerOptions};
 use dwell_store::{Batch, Books, BooksOptions, DiskBooks, Log, MemoryLog};
 
+/// That of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse::<u64>().ok());
     let (users, events) = (numbers.next().unwrap_or(100_000), numbers.next().unwrap_or(1_000_000));
     let visit = numbers.next().unwrap_or(15);
+    let step = numbers.next().unwrap_or(100_000);
     let folder = tempfile::tempdir().expect("a folder can be made");
     let log = Arc::new(MemoryLog::default());
     let books: Arc<dyn Books> =
@@ -58,7 +64,7 @@ fn main() {
                 received_at: at + 1_000_000,
                 remaining: None,
                 player: None,
-                device: Some("0f3c7a2e-1b7d-4f0e-9a55-3a1f4a6d7c11"),
+                device: Some(&format!("0f3c7a2e-1b7d-4f0e-9a55-{user:012x}")),
                 platform: Some("ios"),
                 campaign: None,
             }
@@ -67,7 +73,7 @@ fn main() {
             sent += 1;
         }
         log.append(batch).wait().expect("memory takes everything");
-        if sent % 100_000 == 0 || events <= sent {
+        if sent % step == 0 || events <= sent {
             let began = Instant::now();
             let now = Timestamp::from_micros(begin + (sent * 20_000_000 / there) as i64);
             while !worker.turn(now).expect("a turn works").is_idle() {}

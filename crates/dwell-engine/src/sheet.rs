@@ -45,7 +45,6 @@ pub(crate) struct Slot {
     pub user: Arc<str>,
     pub state: State,
     pub is_changed: bool,
-    pub was_cached: bool,
     /// The first and the last of their events that were not taken yet.
     pub waiting: Option<(usize, usize)>,
     /// The deadlines under which they were found.

@@ -173,7 +173,7 @@ impl<'t> Turn<'t> {
     /// Returns all changes, to be committed with the offset up to which the log was read.
     fn end(mut self, offset: Offset) -> Result<Taken, EngineError> {
         for (key, slot) in std::mem::take(&mut self.places) {
-            let Slot { state, is_changed, was_cached, .. } = &mut self.slots[slot];
+            let Slot { state, is_changed, .. } = &mut self.slots[slot];
             let bytes = match std::mem::replace(state, State::Unknown) {
                 State::Book(bytes) => bytes,
                 State::Moved(to) => moved(&to).into(),
@@ -182,9 +182,7 @@ impl<'t> Turn<'t> {
             if *is_changed {
                 self.sheet.changes.put(key.clone(), bytes.clone());
             }
-            if *is_changed || !*was_cached {
-                self.cache.put(key, bytes);
-            }
+            self.cache.put(key, bytes);
         }
         let Sheet { mut changes, tallies, points, fresh, first_listed, .. } =
             std::mem::replace(&mut self.sheet, Sheet::new(offset));
@@ -247,9 +245,7 @@ impl<'t> Turn<'t> {
         if let Some(place) = self.places.get(self.key.as_slice()) {
             return Ok(*place);
         }
-        let cached = self.cache.get(&self.key).map(Box::from);
-        let was_cached = cached.is_some();
-        let bytes = match cached {
+        let bytes = match self.cache.take(&self.key) {
             Some(bytes) => Some(bytes),
             None => self.books.load(&[&self.key])?.pop().flatten().map(Vec::into_boxed_slice),
         };
@@ -260,7 +256,7 @@ impl<'t> Turn<'t> {
                 None => State::Book(bytes),
             },
         };
-        let slot = Slot { app, user: id.into(), state, is_changed: false, was_cached, waiting: None, rung: Vec::new() };
+        let slot = Slot { app, user: id.into(), state, is_changed: false, waiting: None, rung: Vec::new() };
         self.slots.push(slot);
         self.places.insert(self.key.as_slice().into(), self.slots.len() - 1);
         Ok(self.slots.len() - 1)

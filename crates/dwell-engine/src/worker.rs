@@ -46,7 +46,7 @@ pub struct WorkerOptions {
 impl Default for WorkerOptions {
     fn default() -> Self {
         WorkerOptions {
-            turn_bytes: 64 << 20,
+            turn_bytes: 128 << 20,
             cache_bytes: 256 << 20,
             threads: 2,
             users_a_thread: 1_000,
