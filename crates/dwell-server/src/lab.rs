@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
 use dwell_core::lab::ledger::{CurvePoint, GapLedger};
 use dwell_core::lab::lengths::Grid;
 use dwell_core::time::Timeout;
 use dwell_policy::span::timeout;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::House;
-use crate::api::{Answer, asked_in, seconds};
+use crate::api::{asked_in, seconds};
 use crate::auth::policy_reader_of;
 use crate::problem::Problem;
 
@@ -27,7 +27,7 @@ pub(crate) struct LabAsked {
 }
 
 /// The curve of an app at some timeouts, or at every whole second, beside the timeout in force.
-pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
+pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
     let app = policy_reader_of(&house, &headers, &uri)?;
     let asked: LabAsked = asked_in(&uri)?;
     let timeouts = match asked.timeouts.as_deref() {
@@ -43,35 +43,58 @@ pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri
     let ledger = house.desk.lab(app.id.as_str())?;
     let curve = ledger.curve();
     let at = |timeout: Timeout| curve.get(timeout.as_secs() as usize - 1);
-    let points: Vec<Value> = if timeouts.is_empty() {
-        curve.iter().map(point_json).collect()
+    let points: Vec<Point> = if timeouts.is_empty() {
+        curve.iter().map(Point::of).collect()
     } else {
-        timeouts.iter().filter_map(|timeout| at(*timeout)).map(point_json).collect()
+        timeouts.iter().filter_map(|timeout| at(*timeout)).map(Point::of).collect()
     };
-    Ok(Json(json!({
-        "app": app.id.as_str(),
-        "in_force_seconds": in_force.as_secs(),
-        "read_up_to": house.desk.offset().number(),
-        "sessions_always": ledger.sessions_always(),
-        "versus": at(versus).map(point_json),
-        "points": points,
-        "gaps": gaps_json(&ledger),
-    })))
+    let shown = Lab {
+        app: app.id.as_str(),
+        in_force_seconds: in_force.as_secs(),
+        read_up_to: house.desk.offset().number(),
+        sessions_always: ledger.sessions_always(),
+        versus: at(versus).map(Point::of),
+        points,
+        gaps: gaps(&ledger),
+    };
+    Ok(Json(shown).into_response())
 }
 
-fn point_json(point: &CurvePoint) -> Value {
-    json!({
-        "timeout_seconds": point.timeout.as_secs(),
-        "sessions": point.sessions,
-        "total_length_seconds": seconds(point.total_length.as_micros()),
-        "mean_length_seconds": seconds(point.mean_length().as_micros()),
-    })
+/// Written as it is: a document of a hundred thousand objects would be made for nothing but to be written.
+#[derive(Serialize)]
+struct Lab<'a> {
+    app: &'a str,
+    in_force_seconds: u32,
+    read_up_to: u64,
+    sessions_always: u64,
+    versus: Option<Point>,
+    points: Vec<Point>,
+    gaps: Vec<[u64; 2]>,
+}
+
+#[derive(Serialize)]
+struct Point {
+    timeout_seconds: u32,
+    sessions: u64,
+    total_length_seconds: f64,
+    mean_length_seconds: f64,
+}
+
+impl Point {
+    fn of(point: &CurvePoint) -> Self {
+        Point {
+            timeout_seconds: point.timeout.as_secs(),
+            sessions: point.sessions,
+            total_length_seconds: seconds(point.total_length.as_micros()),
+            mean_length_seconds: seconds(point.mean_length().as_micros()),
+        }
+    }
 }
 
 /// Gaps between sessions by their whole seconds, without zeros.
-fn gaps_json(ledger: &GapLedger) -> Vec<[u64; 2]> {
-    let gaps = ledger.gaps().enumerate().filter(|(_, count)| *count != 0);
-    gaps.map(|(second, count)| [second as u64, count]).collect()
+fn gaps(ledger: &GapLedger) -> Vec<[u64; 2]> {
+    let found = ledger.gaps().enumerate().filter(|(_, count)| *count != 0);
+    found.map(|(second, count)| [second as u64, count]).collect()
 }
 
 fn read_all(list: &str) -> Result<Vec<Timeout>, Problem> {

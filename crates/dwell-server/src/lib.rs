@@ -38,6 +38,7 @@ use dwell_engine::Desk;
 use dwell_keys::registry::Registry;
 use dwell_policy::policies::{Base, Policies};
 use dwell_store::Log;
+use tower_http::compression::CompressionLayer;
 
 use crate::metrics::Counts;
 use crate::traffic::Traffic;
@@ -141,7 +142,8 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
         ("/v1/app", get(api::app)),
         ("/v1/apps", get(api::apps)),
         ("/v1/series", get(api::series)),
-        ("/v1/lab", get(lab::lab)),
+        // The longest answer there is. It holds numbers only, so that its length tells nothing of a secret.
+        ("/v1/lab", get(lab::lab).layer(CompressionLayer::new())),
         ("/v1/users", get(api::users)),
         ("/v1/users/{user}", get(api::user)),
         ("/v1/users/{user}/sessions", get(api::sessions)),

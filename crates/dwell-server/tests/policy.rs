@@ -110,6 +110,28 @@ impl Shop {
 }
 
 #[tokio::test]
+async fn the_lab_at_every_second_is_compressed_for_whoever_can_read_that() {
+    let shop = Shop::open();
+    let ask = |encoding: Option<&'static str>| {
+        let mut request = Request::builder().uri("/v1/lab?timeouts=all");
+        request = request.header("authorization", format!("Bearer {}", shop.key));
+        if let Some(encoding) = encoding {
+            request = request.header("accept-encoding", encoding);
+        }
+        router(shop.house.clone()).oneshot(request.body(Body::empty()).unwrap())
+    };
+    let (plain, packed) = (ask(None).await.unwrap(), ask(Some("gzip")).await.unwrap());
+    assert_eq!(plain.headers().get("content-encoding"), None);
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    let plain = plain.into_body().collect().await.unwrap().to_bytes();
+    let packed = packed.into_body().collect().await.unwrap().to_bytes();
+    let mut read = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_ref()), &mut read).unwrap();
+    assert_eq!(read, plain);
+    assert!(packed.len() * 20 < plain.len(), "{} of {}", packed.len(), plain.len());
+}
+
+#[tokio::test]
 async fn a_policy_is_put_and_holds_from_its_date_on() {
     let shop = Shop::open();
     let (status, headers, answer) = shop.ask("GET", "/v1/policy", None, &Value::Null).await;
