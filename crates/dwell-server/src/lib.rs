@@ -98,6 +98,8 @@ pub struct Machine {
     pub log_full: u64,
     /// Appends that found too much waiting since the start.
     pub log_busy: u64,
+    /// The offset up to which events are in the archive; `None` where there is none.
+    pub archive_next: Option<u64>,
     /// Bytes that are free where the data lies; `None` where that cannot be seen.
     pub disk_free_bytes: Option<u64>,
     /// By how many seconds the machine's clock was put ahead since the start; less than nothing when it was put back.

@@ -177,6 +177,12 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         ("dwell_log_full_total", "Appends that found no room on the disk.", "counter", one(machine.log_full)),
         ("dwell_log_busy_total", "Appends that found too much waiting.", "counter", one(machine.log_busy)),
         (
+            "dwell_archive_next",
+            "The offset up to which events are in the archive.",
+            "gauge",
+            machine.archive_next.map(one).unwrap_or_default(),
+        ),
+        (
             "dwell_clock_off_seconds",
             "By how much the machine's clock was put ahead since the start.",
             "gauge",

@@ -26,6 +26,7 @@ const AT_ONCE: usize = 100;
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     after: Option<u64>,
+    from: Option<u64>,
 }
 
 struct Following {
@@ -35,7 +36,7 @@ struct Following {
     ready: std::vec::IntoIter<Event>,
 }
 
-/// Streams statements: those after `Last-Event-ID` or `?after=`, else those that come from now on.
+/// Streams statements: those after `Last-Event-ID` or `?after=`, those from `?from=` on, else those that come from now on.
 pub(crate) async fn stream(
     State(house): State<Arc<House>>,
     headers: HeaderMap,
@@ -44,9 +45,10 @@ pub(crate) async fn stream(
     let app = reader_of(&house, &headers, &uri)?;
     let asked: Asked = asked_in(&uri)?;
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok());
-    let next = match resumed.or(asked.after) {
-        Some(after) => after.saturating_add(1),
-        None => house.desk.numbers(&app)?.next,
+    let next = match (resumed.or(asked.after), asked.from) {
+        (Some(after), _) => after.saturating_add(1),
+        (None, Some(from)) => from,
+        (None, None) => house.desk.numbers(&app)?.next,
     };
     let following = Following { house, app, next, ready: Vec::new().into_iter() };
     let events = futures_util::stream::unfold(following, |mut following| async {

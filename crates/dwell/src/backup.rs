@@ -18,6 +18,9 @@ pub const ABOUT: &str = "backup.json";
 /// What is in a data folder and is not copied as it lies there.
 const OWN: [&str; 3] = ["log", "books", crate::control::SOCKET];
 
+/// What is not copied because it is a copy already, and may be large: the archive of events.
+const LEFT_OUT: &str = crate::archive::FOLDER;
+
 /// A folder whose files are put there whole and never changed: somebody who adds one harms nobody.
 const WHOLE: &str = "policies";
 
@@ -117,6 +120,10 @@ fn copy_others(data: &Path, making: &Path, inside: &Path, about: &mut About) -> 
         let from = data.join(&place);
         let top = inside.as_os_str().is_empty();
         if top && OWN.iter().any(|own| name == *own) || is_lock(&name) || name == ABOUT {
+            continue;
+        }
+        if top && name == LEFT_OUT {
+            about.left_out.push(place.display().to_string());
             continue;
         }
         let kind =

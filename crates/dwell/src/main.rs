@@ -1,5 +1,6 @@
 //! The command line of Dwell: when people are using an app, when they have left, and when to speak to them.
 
+mod archive;
 mod backup;
 mod chart;
 mod clock;

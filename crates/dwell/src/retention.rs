@@ -1,6 +1,7 @@
 //! How old the log gets. It never drops what the books have not made durable, nor anything that an archive has not got.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::SystemTime;
 
@@ -14,6 +15,8 @@ use crate::clock;
 pub struct Retention {
     /// How long events are kept after their segment was closed. `None` is for ever.
     pub keep: Option<Span>,
+    /// Up to where the archive has the log, if there is one.
+    pub archived: Option<Arc<AtomicU64>>,
     /// Held by whoever copies the log: nothing is dropped under a copy.
     pub copying: Arc<Mutex<()>>,
 }
@@ -25,6 +28,8 @@ impl Retention {
     /// is anything after it: somebody may still want to mend it.
     pub fn apply(&self, log: &DiskLog, durable: Offset, now: Timestamp) {
         let Some(keep) = self.keep else { return };
+        let archived = self.archived.as_ref().map(|archived| Offset::new(archived.load(Ordering::Acquire)));
+        let durable = archived.map_or(durable, |archived| durable.min(archived));
         let _copying = match self.copying.try_lock() {
             Err(TryLockError::WouldBlock) => return,
             Ok(guard) => guard,
@@ -86,7 +91,7 @@ mod tests {
     }
 
     fn after_a_day() -> Retention {
-        Retention { keep: Some(Span::from_hours(24)), copying: Arc::default() }
+        Retention { keep: Some(Span::from_hours(24)), archived: None, copying: Arc::default() }
     }
 
     #[test]
@@ -105,6 +110,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_dropped_that_the_archive_has_not_got() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(folder.path(), Duration::from_secs(48 * 3600));
+        let archived = Arc::new(AtomicU64::new(0));
+        let retention = Retention { archived: Some(archived.clone()), ..after_a_day() };
+        retention.apply(&log, Offset::new(100), clock::now());
+        assert_eq!(log.first(), Offset::ZERO);
+        archived.store(50, Ordering::Release);
+        retention.apply(&log, Offset::new(100), clock::now());
+        assert!(Offset::ZERO < log.first() && log.first() <= Offset::new(50), "{}", log.first());
+    }
+
+    #[test]
     fn nothing_is_dropped_that_is_young_or_that_somebody_copies_or_for_ever() {
         let folder = tempfile::tempdir().unwrap();
         let log = log(folder.path(), Duration::from_secs(23 * 3600));
@@ -114,7 +132,7 @@ mod tests {
         // A clock that runs ahead of the machine's makes nothing older.
         retention.apply(&log, end, clock::now().plus(Span::from_hours(1_000)));
         Retention { keep: None, ..after_a_day() }.apply(&log, end, clock::now());
-        let short = Retention { keep: Some(Span::from_hours(1)), copying: Arc::default() };
+        let short = Retention { keep: Some(Span::from_hours(1)), ..after_a_day() };
         let copying = short.copying.lock().unwrap();
         short.apply(&log, end, clock::now());
         assert_eq!(log.first(), Offset::ZERO);

@@ -264,7 +264,13 @@ fn all_messages_are_accounted_for() {
 fn a_query_that_cannot_be_read_is_a_problem_like_any_other() {
     let server = Server::start();
     let asked = |rest: &str| server.run(&format!("curl -sS -H \"Authorization: Bearer $READ_KEY\" {rest}"));
-    for path in ["/v1/users?limit=many", "/v1/series", "/v1/sessions?after=-1", "/v1/sessions/stream?after=x"] {
+    for path in [
+        "/v1/users?limit=many",
+        "/v1/series",
+        "/v1/sessions?after=-1",
+        "/v1/sessions/stream?after=x",
+        "/v1/sessions/stream?from=x",
+    ] {
         let (answer, status) = asked(&format!("'{SAID}{path}'"));
         assert_eq!((status, shape(&answer).contains("code:\"bad_request\"")), (400, true), "{path}: {answer}");
     }
@@ -294,6 +300,25 @@ fn a_client_that_follows_the_stream_does_not_keep_the_server_from_stopping() {
     assert!(ended.is_some_and(|ended| ended.success()), "the server did not stop in time: {ended:?}");
     drop(follower.kill());
     drop(follower.wait());
+}
+
+#[test]
+fn a_stream_from_zero_begins_with_the_first_statement_of_all() {
+    let server = Server::start();
+    let curl = |args: &[&str]| {
+        let output = Command::new("curl").args(args).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let event = format!(r#"{{"writeKey":"{}","type":"track","event":"tapped","userId":"ada"}}"#, server.write_key);
+    curl(&["-sS", "-d", &event, &format!("{}/v1/track", server.address)]);
+    let key = format!("Authorization: Bearer {}", server.read_key);
+    // The stream does not end by itself.
+    let stream =
+        |query: &str| curl(&["-sN", "-m", "1", "-H", &key, &format!("{}/v1/sessions/stream{query}", server.address)]);
+    let told = (0..LOOKS).map(|_| stream("?from=0")).find(|told| told.contains("session.started"));
+    assert!(told.is_some_and(|told| told.starts_with("id: 0\n")));
+    assert!(!stream("?from=1").contains("session.started"));
+    assert!(!stream("?after=0&from=0").contains("session.started"), "`after` stands above `from`");
 }
 
 #[test]

@@ -78,11 +78,11 @@ pub struct VisitRow<'a> {
 const ROW_GROUP_ROWS: usize = 1 << 20;
 const BATCH_ROWS: usize = 64 * 1024;
 
-fn time_type() -> DataType {
+pub(super) fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn word_type() -> DataType {
+pub(super) fn word_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 

@@ -1,5 +1,6 @@
 //! Sessions out: Parquet, CSV and NDJSON with the same columns, in order of user and start.
 
+pub mod archive;
 pub mod columns;
 pub mod events;
 pub mod parquet;

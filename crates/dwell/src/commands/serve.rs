@@ -26,6 +26,7 @@ use dwell_store::{BooksOptions, Check, DiskBooks, DiskLog, LogOptions, OnDamage}
 use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
 
+use crate::archive::{self, Archive};
 use crate::clock::{self, SteadyClock};
 use crate::commands::webhooks;
 use crate::config::{self, Config, Overrides};
@@ -90,9 +91,13 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     house.body_timeout = duration(config.server.body_timeout);
     house.scheme = if config.server.tls.is_some() { "https" } else { "http" };
     house.stopped = stopped.clone();
+    let archived = (config.log.archive == config::Archive::Parquet).then(Arc::<AtomicU64>::default);
     house.machine = Arc::new({
-        let (log, data) = (log.clone(), data.clone());
-        move || machine(&log, &data, steady)
+        let (log, data, archived) = (log.clone(), data.clone(), archived.clone());
+        move || Machine {
+            archive_next: archived.as_ref().map(|next| next.load(Ordering::Relaxed)),
+            ..machine(&log, &data, steady)
+        }
     });
     let why_stopped = stopped.clone();
     let stopping = house.stopping.clone();
@@ -106,6 +111,16 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         copying: copying.clone(),
         stop: stop.clone(),
     };
+    let archive = archived.clone().map(|reached| Archive {
+        log: log.clone(),
+        data: data.clone(),
+        folder: config.log.archive_folder.clone().unwrap_or_else(|| data.join(archive::FOLDER)),
+        every: config.log.archive_every,
+        reached,
+        clock: steady,
+        stop: stop.clone(),
+    });
+    archive.as_ref().map_or(Ok(()), Archive::begin)?;
     let crank = Crank {
         log: log.clone(),
         books: books.clone(),
@@ -113,7 +128,8 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         clock: steady,
         waiting: house.waiting.clone(),
         retention: Retention {
-            keep: (config.log.archive == config::Archive::Without).then_some(config.log.retention),
+            keep: (config.log.archive != config::Archive::Awaited).then_some(config.log.retention),
+            archived,
             copying,
         },
     };
@@ -142,6 +158,9 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
             }
         }
     })?;
+    let archive = archive
+        .map(|archive| std::thread::Builder::new().name("archive".to_owned()).spawn(move || archive.run()))
+        .transpose()?;
     let control = match control.listen() {
         Ok(listener) => {
             let answer = move || control.answer(&listener);
@@ -155,7 +174,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let turned_away = house.turned_away.clone();
     let served = listen(&config, Arc::new(house), stopping, turned_away);
     stop.store(true, Ordering::Relaxed);
-    for thread in [engine, watch, courier].into_iter().chain(control) {
+    for thread in [engine, watch, courier].into_iter().chain(archive).chain(control) {
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
@@ -249,6 +268,7 @@ fn machine(log: &DiskLog, data: &Path, clock: SteadyClock) -> Machine {
         log_busy: counts.busy,
         // A disk that cannot be seen has no such metric.
         clock_off_seconds: clock.off_by() / 1_000_000,
+        archive_next: None,
         disk_free_bytes: disk_space::space(data).ok().map(|space| space.free),
     }
 }

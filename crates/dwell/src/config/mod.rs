@@ -134,6 +134,11 @@ pub struct Log {
     pub retention: Span,
     /// Where events go before they are dropped here.
     pub archive: Archive,
+    /// The folder of the archive; `None` is the one in the data folder.
+    pub archive_folder: Option<PathBuf>,
+    /// How long an event waits for others before it goes to the archive.
+    #[serde(rename = "archive_every_us", serialize_with = "micros")]
+    pub archive_every: Span,
 }
 
 /// What becomes of events.
@@ -227,6 +232,8 @@ words! {
     Archive {
         /// There is none yet, and one is waited for: nothing is dropped.
         Awaited = "awaited",
+        /// To Parquet files, one folder for each app.
+        Parquet = "parquet",
         /// Nowhere: they are dropped.
         Without = "none",
     }
@@ -304,6 +311,8 @@ impl Config {
                 on_damage: word(raw, "log.on_damage")?,
                 retention: within(raw, "log.retention", HOUR..=times(YEAR, 100))?,
                 archive: word(raw, "log.archive")?,
+                archive_folder: path(raw, "log.archive_folder")?,
+                archive_every: within(raw, "log.archive_every", SECOND..=times(HOUR, 24))?,
             },
             sessions: Sessions { policy: path(raw, "sessions.policy")? },
             books: Books {

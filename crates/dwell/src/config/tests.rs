@@ -56,7 +56,9 @@ fn the_manual_is_what_holds_when_nothing_is_written() {
             "check": "ends",
             "on_damage": "refuse",
             "retention_us": 604800000000,
-            "archive": "awaited"
+            "archive": "awaited",
+            "archive_folder": null,
+            "archive_every_us": 3600000000
           },
           "sessions": {
             "policy": null

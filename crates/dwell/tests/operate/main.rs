@@ -1,5 +1,6 @@
 //! What an operator meets: a full disk, an old log, clocks that jump, clients that do not behave. The real binary each time.
 
+mod archive;
 mod backup;
 mod clock;
 mod disk_fails;

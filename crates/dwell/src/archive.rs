@@ -1,0 +1,244 @@
+//! The archive: events leave the log for Parquet files, which any tool can read, before the log may drop them.
+//!
+//! A thread of its own follows the log, as the engine does. What it reads at once becomes one file for each app in it, named
+//! after the first event of all: when it was received and where it stands. A file comes to its place whole and synced; only
+//! then is it noted how far the archive has come. After a crash between the two the same files are written again, in place
+//! of those that are there. The note lies with the log, not with the archive: a data folder that was restored goes on from
+//! its own state, and what it writes again are copies, which whoever reads the archive knows by their message ids.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use dwell_core::time::Span;
+use dwell_engine::Record;
+use dwell_lake::write::archive::{ArchiveColumns, ArchivedRow};
+use dwell_lake::write::events::{ParquetRows, RowWriter};
+use dwell_store::{DiskLog, Log, Offset, Records, StoreError};
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use crate::clock::SteadyClock;
+
+/// The folder of the archive, where nothing else is said, in the data folder.
+pub const FOLDER: &str = "archive";
+
+/// How far the archive has come, in the data folder.
+const NOTE: &str = "archive.json";
+
+/// What a file that is not whole yet is called behind its name.
+const MAKING: &str = "making";
+
+/// How many bytes of the log go to the archive at once: a file has that much at most.
+const MOST_BYTES: usize = 64 << 20;
+
+/// So many events do not wait for others.
+const MANY: u64 = 400_000;
+
+/// How often it is looked whether there is something to do.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long the archive is left alone after it could not be written.
+const PAUSE: Span = Span::from_secs(30);
+
+/// What the thread needs.
+pub struct Archive {
+    /// What is read.
+    pub log: Arc<DiskLog>,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where files go.
+    pub folder: PathBuf,
+    /// How long events wait for others.
+    pub every: Span,
+    /// Up to where it has come, for whoever drops events.
+    pub reached: Arc<AtomicU64>,
+    /// What time it is.
+    pub clock: SteadyClock,
+    /// Whether to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What [`NOTE`] says.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// Every record of the log before this one is in the archive.
+    next: u64,
+}
+
+impl Archive {
+    /// Reads how far the archive has come. To be called before anything is dropped.
+    pub fn begin(&self) -> anyhow::Result<()> {
+        let path = self.data.join(NOTE);
+        let next = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.log.first().number(),
+            read => {
+                let bytes = read.with_context(|| format!("cannot read {}", path.display()))?;
+                let note: Note = serde_json::from_slice(&bytes).with_context(|| {
+                    format!("{} is damaged: remove it to write the archive anew from what the log has", path.display())
+                })?;
+                note.next
+            }
+        };
+        let end = self.log.next().number();
+        if end < next {
+            warn!(
+                next,
+                log_ends_at = end,
+                "the archive knows more than the log, which was restored: it goes on from there"
+            );
+        }
+        self.reached.store(next.min(end), Ordering::Release);
+        Ok(())
+    }
+
+    /// Follows the log until it is told to stop.
+    pub fn run(&self) {
+        let mut since = self.clock.now();
+        while !self.stop.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK_EVERY);
+            let now = self.clock.now();
+            let waiting = self.log.next().since(self.reached());
+            if waiting == 0 {
+                since = now;
+            } else if MANY <= waiting || since.plus(self.every) <= now {
+                since = now;
+                if let Err(error) = self.catch_up() {
+                    warn!(error = format!("{error:#}"), "the archive waits; the log keeps what it has not got");
+                    // Enough to be looked at again after the pause, however few events wait.
+                    since = now.plus(PAUSE).minus(self.every);
+                    self.rest();
+                }
+            }
+        }
+    }
+
+    fn rest(&self) {
+        let until = self.clock.now().plus(PAUSE);
+        while self.clock.now() < until && !self.stop.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn reached(&self) -> Offset {
+        Offset::new(self.reached.load(Ordering::Acquire))
+    }
+
+    /// Takes all that is in the log by now.
+    fn catch_up(&self) -> anyhow::Result<()> {
+        let end = self.log.next();
+        while self.reached() < end && !self.stop.load(Ordering::Relaxed) {
+            let next = match self.log.read(self.reached(), MOST_BYTES) {
+                // Nobody will ever read them, and retention leaves their file alone.
+                Err(StoreError::Quarantined { offsets }) => offsets.end,
+                Err(StoreError::Dropped { first, .. }) => first,
+                read => self.put(&read?)?,
+            };
+            note(&self.data.join(NOTE), next)?;
+            self.reached.store(next.number(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Writes a file for each app in these records, and returns the offset after them.
+    fn put(&self, records: &Records) -> anyhow::Result<Offset> {
+        let mut files: HashMap<&str, Rows> = HashMap::new();
+        let mut named = String::new();
+        for (offset, bytes) in records.iter() {
+            let Some(record) = Record::read(bytes) else { bail!("record {offset} of the log cannot be read") };
+            if named.is_empty() {
+                named = name(record.received_at, offset);
+            }
+            let rows = match files.get_mut(record.app) {
+                Some(rows) => rows,
+                None => files.entry(record.app).or_insert(Rows::begin(&self.folder.join(record.app), &named)?),
+            };
+            if let Some(row) = row(&record, offset) {
+                rows.writer.take(&row)?;
+            }
+        }
+        let (apps, events) = (files.len(), records.len());
+        for rows in files.into_values() {
+            rows.end()?;
+        }
+        info!(events, apps, file = named, "events went to the archive");
+        Ok(records.next())
+    }
+}
+
+/// A file on its way.
+struct Rows {
+    writer: Box<dyn for<'a> RowWriter<ArchivedRow<'a>>>,
+    file: File,
+    making: PathBuf,
+    path: PathBuf,
+}
+
+impl Rows {
+    fn begin(folder: &Path, named: &str) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let path = folder.join(named).with_extension("parquet");
+        let making = path.with_extension(MAKING);
+        let cannot = || format!("cannot write {}", making.display());
+        let file = File::create(&making).with_context(cannot)?;
+        let out = file.try_clone().with_context(cannot)?;
+        let writer = Box::new(ParquetRows::new(making.clone(), Box::new(out), ArchiveColumns::default())?);
+        Ok(Rows { writer, file, making, path })
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        self.writer.finish()?;
+        self.file.sync_all().with_context(|| format!("cannot sync {}", self.making.display()))?;
+        put_in_place(&self.making, &self.path)
+    }
+}
+
+fn row<'a>(record: &Record<'a>, offset: Offset) -> Option<ArchivedRow<'a>> {
+    let (given, derived) =
+        if record.message_id_is_derived { (None, Some(record.message_id)) } else { (Some(record.message_id), None) };
+    Some(ArchivedRow {
+        user_id: record.user,
+        happened_at: record.happened_at,
+        kind: record.event_kind()?,
+        name: record.name,
+        message_id: given,
+        derived_message_id: derived,
+        received_at: record.received_at,
+        remaining: record.remaining,
+        player: record.player,
+        device: record.device,
+        platform: record.platform,
+        campaign: record.campaign,
+        linked_id: record.link_from,
+        offset: offset.number(),
+    })
+}
+
+/// Names the files of a stretch of the log, so that they lie in its order.
+fn name(received_at: i64, offset: Offset) -> String {
+    // Times in the log are of our own clock; one that is no date is called like the first of all dates.
+    let at = jiff::Timestamp::from_microsecond(received_at).unwrap_or_default();
+    format!("{}-{:020}", at.strftime("%Y%m%dT%H%M%SZ"), offset.number())
+}
+
+/// Notes how far the archive has come.
+fn note(path: &Path, next: Offset) -> anyhow::Result<()> {
+    let making = path.with_extension(MAKING);
+    let text = serde_json::to_vec(&Note { next: next.number() })?;
+    File::create(&making)
+        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
+        .with_context(|| format!("cannot write {}", making.display()))?;
+    put_in_place(&making, path)
+}
+
+/// Gives a file that is whole and synced its name.
+fn put_in_place(making: &Path, path: &Path) -> anyhow::Result<()> {
+    fs::rename(making, path).with_context(|| format!("cannot move {} to {}", making.display(), path.display()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot sync {}", folder.display()))
+}
