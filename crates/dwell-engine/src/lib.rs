@@ -24,6 +24,7 @@ mod rules;
 mod sheet;
 mod shelf;
 mod statement;
+mod trailing;
 mod turn;
 mod worker;
 

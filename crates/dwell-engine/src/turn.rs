@@ -29,6 +29,8 @@ pub(crate) type Due = (Timestamp, String, String);
 pub(crate) struct Taken {
     /// To be committed.
     pub changes: Changes,
+    /// How many deadlines had passed.
+    pub deadlines: usize,
     /// The earliest deadline under which somebody is listed now and was not before.
     pub first_listed: Option<Timestamp>,
 }
@@ -80,18 +82,24 @@ impl<'t> Turn<'t> {
     }
 
     /// Takes all events, rings for those who are due at `now`, and returns all changes, to be committed with the offset up
-    /// to which the log was read.
-    pub fn take(mut self, due: &[Due], now: Timestamp, offset: Offset) -> Result<Taken, EngineError> {
+    /// to which the log was read. Who is due is asked as late as possible, since it may have to be waited for.
+    pub fn take(
+        mut self,
+        due: impl FnOnce() -> Result<Vec<Due>, EngineError>,
+        now: Timestamp,
+        offset: Offset,
+    ) -> Result<Taken, EngineError> {
         for place in 0..self.events.len() {
             self.hand_out(place)?;
         }
-        for (at, app, user) in due {
+        let due = due()?;
+        for (at, app, user) in &due {
             let app = self.app(app)?;
             let slot = self.slot(app, user)?;
             self.slots[slot].rung.push(*at);
         }
         self.step(now)?;
-        self.end(offset)
+        self.end(offset, due.len())
     }
 
     /// Gives an event to its user.
@@ -171,7 +179,7 @@ impl<'t> Turn<'t> {
     }
 
     /// Returns all changes, to be committed with the offset up to which the log was read.
-    fn end(mut self, offset: Offset) -> Result<Taken, EngineError> {
+    fn end(mut self, offset: Offset, deadlines: usize) -> Result<Taken, EngineError> {
         for (key, slot) in std::mem::take(&mut self.places) {
             let Slot { state, is_changed, .. } = &mut self.slots[slot];
             let bytes = match std::mem::replace(state, State::Unknown) {
@@ -201,7 +209,7 @@ impl<'t> Turn<'t> {
             self.put_tally(app, tally, &mut changes)?;
         }
         changes.offset = offset;
-        Ok(Taken { changes, first_listed })
+        Ok(Taken { changes, deadlines, first_listed })
     }
 
     /// Writes what is added to an app.

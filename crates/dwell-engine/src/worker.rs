@@ -11,6 +11,7 @@ use crate::error::EngineError;
 use crate::keys;
 use crate::record::Record;
 use crate::rules::RulesOf;
+use crate::trailing::Trailing;
 use crate::turn::{Due, Taken, Turn};
 
 /// How many deadlines one turn takes.
@@ -19,7 +20,7 @@ const TURN_DEADLINES: usize = 50_000;
 /// The only writer of the books.
 pub struct Worker {
     log: Arc<dyn Log>,
-    books: Arc<dyn Books>,
+    books: Trailing,
     rules: Arc<dyn RulesOf>,
     options: WorkerOptions,
     cache: Cache,
@@ -41,6 +42,8 @@ pub struct WorkerOptions {
     pub users_a_thread: usize,
     /// How many events are kept at hand.
     pub fill: Fill,
+    /// While so many events wait, a turn does not wait until the disk has what the one before it wrote.
+    pub behind: u64,
 }
 
 impl Default for WorkerOptions {
@@ -51,6 +54,7 @@ impl Default for WorkerOptions {
             threads: 2,
             users_a_thread: 1_000,
             fill: Fill::default(),
+            behind: 20_000,
         }
     }
 }
@@ -79,20 +83,27 @@ impl Worker {
     #[must_use]
     pub fn new(log: Arc<dyn Log>, books: Arc<dyn Books>, rules: Arc<dyn RulesOf>, options: WorkerOptions) -> Self {
         let cache = Cache::new(options.cache_bytes);
-        Worker { log, books, rules, options, cache, first_deadline: Timestamp::MIN }
+        Worker { log, books: Trailing::new(books), rules, options, cache, first_deadline: Timestamp::MIN }
     }
 
     /// Takes one turn at `now`: events first, then the deadlines that had passed when the last of them came in.
     ///
-    /// After an error nothing has changed, and the turn may be tried again.
+    /// After an error nothing has changed since the last turn whose changes reached the books, and it may be tried again:
+    /// while many events wait, that may be the turn before the last.
     pub fn turn(&mut self, now: Timestamp) -> Result<Turned, EngineError> {
         let turned = self.try_turn(now);
         if turned.is_err() {
-            // It may hold what the books do not.
-            self.cache.clear();
-            self.first_deadline = Timestamp::MIN;
+            self.let_go();
         }
         turned
+    }
+
+    /// Forgets what the books may not hold.
+    fn let_go(&mut self) {
+        // Whatever it says, the books are what counts from here on.
+        drop(self.books.wait());
+        self.cache.clear();
+        self.first_deadline = Timestamp::MIN;
     }
 
     fn try_turn(&mut self, now: Timestamp) -> Result<Turned, EngineError> {
@@ -108,20 +119,24 @@ impl Worker {
         // What was said before a deadline counts, even when it is read after it: while events are read, it is as late as
         // the last of them came in.
         let now = events.last().map_or(now, |last| now.min(Timestamp::from_micros(last.received_at)));
-        let due = self.due(now)?;
-        if events.is_empty() && due.is_empty() {
+        let (books, first_deadline) = (&self.books, self.first_deadline);
+        if events.is_empty() && due(books, first_deadline, now)?.is_empty() {
             return Ok(Turned { events: 0, deadlines: 0, lost: 0 });
         }
         let next = if events.is_empty() { from } else { records.next() };
-        let turn = Turn::new(self.books.as_ref(), &mut self.cache, self.rules.as_ref(), self.options, &events);
-        let Taken { changes, first_listed } = turn.take(&due, now, next)?;
-        self.books.commit(changes)?;
-        if due.len() < TURN_DEADLINES {
+        let turn = Turn::new(books, &mut self.cache, self.rules.as_ref(), self.options, &events);
+        let taken = turn.take(|| due(books, first_deadline, now), now, next)?;
+        let Taken { changes, deadlines, first_listed } = taken;
+        self.books.begin(changes)?;
+        if self.log.next().since(next) < self.options.behind {
+            self.books.wait()?;
+        }
+        if deadlines < TURN_DEADLINES {
             // All up to now have rung.
             self.first_deadline = now;
         }
         self.first_deadline = self.first_deadline.min(first_listed.unwrap_or(Timestamp::MAX));
-        Ok(Turned { events: events.len() as u64, deadlines: due.len() as u64, lost: 0 })
+        Ok(Turned { events: events.len() as u64, deadlines: deadlines as u64, lost: 0 })
     }
 
     /// Returns up to where the log has been read.
@@ -131,20 +146,24 @@ impl Worker {
     }
 
     /// Makes all turns so far durable by themselves, and returns up to where the log is needed no more.
-    pub fn sync(&self) -> Result<Offset, EngineError> {
-        Ok(self.books.sync()?)
-    }
-
-    fn due(&self, now: Timestamp) -> Result<Vec<Due>, EngineError> {
-        let after = keys::before_deadlines(self.first_deadline);
-        let listed = self.books.scan(&keys::deadlines(), Some(&after), TURN_DEADLINES)?;
-        let read = listed.iter().filter_map(|(key, _)| keys::read_deadline(key));
-        Ok(read.take_while(|(at, _, _)| *at <= now).collect())
+    pub fn sync(&mut self) -> Result<Offset, EngineError> {
+        let synced = self.books.sync();
+        if synced.is_err() {
+            self.let_go();
+        }
+        Ok(synced?)
     }
 
     fn skip(&self, end: Offset) -> Result<Turned, EngineError> {
         let lost = end.since(self.books.offset());
-        self.books.commit(Changes::up_to(end))?;
+        self.books.commit(&Changes::up_to(end))?;
         Ok(Turned { events: 0, deadlines: 0, lost })
     }
+}
+
+/// Returns who is listed under a deadline that has passed.
+fn due(books: &Trailing, first: Timestamp, now: Timestamp) -> Result<Vec<Due>, EngineError> {
+    let listed = books.scan(&keys::deadlines(), Some(&keys::before_deadlines(first)), TURN_DEADLINES)?;
+    let read = listed.iter().filter_map(|(key, _)| keys::read_deadline(key));
+    Ok(read.take_while(|(at, _, _)| *at <= now).collect())
 }

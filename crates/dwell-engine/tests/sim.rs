@@ -44,7 +44,15 @@ fn worker(log: Arc<MemoryLog>, books: Arc<dyn Books>) -> Worker {
 
 fn worker_under(log: Arc<MemoryLog>, books: Arc<dyn Books>, rules: Arc<AppRules>) -> Worker {
     let fill = Fill { most: 3, keep: 1, part: 2 };
-    let options = WorkerOptions { fill, users_a_thread: 1, ..WorkerOptions::default() };
+    // A turn has two or three events, and does not wait for what the one before it wrote; few books stay in memory.
+    let options = WorkerOptions {
+        turn_bytes: 300,
+        cache_bytes: 2_000,
+        behind: 1,
+        fill,
+        users_a_thread: 1,
+        ..WorkerOptions::default()
+    };
     Worker::new(log, books, Arc::new(rules), options)
 }
 

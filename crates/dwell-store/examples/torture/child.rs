@@ -102,5 +102,5 @@ fn keep_some(log: &DiskLog, books: &DiskBooks, from: Offset) -> Result<(), Store
         // Something larger that changes too, so that files of the store come and go.
         changes.put(format!("filler/{}", records.next().number() % 500 + caller), vec![caller as u8; 600]);
     }
-    books.commit(changes)
+    books.commit(&changes)
 }

@@ -84,7 +84,7 @@ fn books(folder: &Path) -> Result<(), Stop> {
                 changes.put(key, value);
             }
             let committed = books
-                .commit(changes)
+                .commit(&changes)
                 .and_then(|()| if commits.is_multiple_of(7) { books.sync().map(drop) } else { Ok(()) });
             match committed {
                 Ok(()) => {

@@ -60,12 +60,12 @@ impl DiskBooks {
                 piece.put(key, value.as_ref());
             }
             if PIECE < size {
-                copy.commit(std::mem::replace(&mut piece, Changes::up_to(Offset::ZERO)))?;
+                copy.commit(&std::mem::replace(&mut piece, Changes::up_to(Offset::ZERO)))?;
                 size = 0;
             }
         }
         // Only with the last piece do they say up to where they reach.
-        copy.commit(Changes { offset: written.offset, ..piece })?;
+        copy.commit(&Changes { offset: written.offset, ..piece })?;
         copy.sync()?;
         let read = copy.read_all()?;
         if read != written {

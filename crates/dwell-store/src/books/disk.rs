@@ -212,16 +212,16 @@ impl Books for DiskBooks {
         Ok(found)
     }
 
-    fn commit(&self, changes: Changes) -> Result<(), StoreError> {
+    fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut reached = self.reached();
-        check(&changes, *reached)?;
+        check(changes, *reached)?;
         let offset = changes.offset;
         let Open { database, entries } = self.ready()?;
         let mut batch = database.batch();
         for (key, value) in changes.last_of_each_key() {
             match value {
-                Some(value) => batch.insert(&entries, entry_key(&key), value),
-                None => batch.remove(&entries, entry_key(&key)),
+                Some(value) => batch.insert(&entries, entry_key(key), value),
+                None => batch.remove(&entries, entry_key(key)),
             }
         }
         batch.insert(&entries, OFFSET, offset.number().to_be_bytes());

@@ -48,13 +48,13 @@ impl Books for MemoryBooks {
         Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
-    fn commit(&self, changes: Changes) -> Result<(), StoreError> {
+    fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut kept = self.kept();
-        check(&changes, kept.offset)?;
-        for (key, value) in changes.writes {
+        check(changes, kept.offset)?;
+        for (key, value) in &changes.writes {
             match value {
-                Some(value) => kept.values.insert(key, value),
-                None => kept.values.remove(&key),
+                Some(value) => kept.values.insert(key.clone(), value.clone()),
+                None => kept.values.remove(key),
             };
         }
         kept.offset = changes.offset;

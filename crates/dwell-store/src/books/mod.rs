@@ -30,7 +30,7 @@ pub trait Books: Send + Sync {
     /// Makes all of these changes, or none. Later loads see them; they are durable after [`Books::sync`].
     ///
     /// One caller at a time commits: the engine is the only writer of its books.
-    fn commit(&self, changes: Changes) -> Result<(), StoreError>;
+    fn commit(&self, changes: &Changes) -> Result<(), StoreError>;
 
     /// Up to where in the log the last commit reaches. [`Offset::ZERO`] before the first.
     fn offset(&self) -> Offset;
@@ -80,13 +80,28 @@ impl Changes {
         self.writes.is_empty()
     }
 
-    /// The writes that count, in order of their keys.
-    fn last_of_each_key(self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let mut writes = self.writes;
+    /// Leaves only the writes that count, in order of their keys, so that [`Changes::find`] finds them.
+    pub fn put_in_order(&mut self) {
         // Stable, so that of one key the later write stays the later.
-        writes.sort_by(|one, other| one.0.cmp(&other.0));
+        self.writes.sort_by(|one, other| one.0.cmp(&other.0));
+        self.writes.reverse();
+        self.writes.dedup_by(|one, other| one.0 == other.0);
+        self.writes.reverse();
+    }
+
+    /// Returns what is written under a key: a value, `Some(None)` where it is deleted, `None` where nothing changes. They have
+    /// to be in order.
+    pub fn find(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        let place = self.writes.binary_search_by(|(other, _)| other.as_slice().cmp(key)).ok()?;
+        self.writes.get(place).map(|(_, value)| value.as_deref())
+    }
+
+    /// The writes that count, in order of their keys.
+    fn last_of_each_key(&self) -> Vec<(&[u8], Option<&[u8]>)> {
+        let mut writes: Vec<_> = self.writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+        writes.sort_by_key(|(key, _)| *key);
         writes.reverse();
-        writes.dedup_by(|one, other| one.0 == other.0);
+        writes.dedup_by_key(|(key, _)| *key);
         writes.reverse();
         writes
     }

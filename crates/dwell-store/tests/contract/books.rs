@@ -16,7 +16,7 @@ fn put(books: &dyn Books, offset: u64, entries: &[(&str, &str)]) {
     for (key, value) in entries {
         changes.put(*key, *value);
     }
-    books.commit(changes).unwrap();
+    books.commit(&changes).unwrap();
 }
 
 fn load(books: &dyn Books, key: &str) -> Option<String> {
@@ -48,7 +48,7 @@ fn a_commit_puts_deletes_and_moves_the_offset() {
         changes.delete("bob");
         changes.delete("nobody");
         assert_eq!((changes.len(), changes.is_empty()), (3, false));
-        books.commit(changes).unwrap();
+        books.commit(&changes).unwrap();
         let loaded = books.load(&[b"bob", b"ada", b"ada"]).unwrap();
         assert_eq!(loaded, [None, Some(b"3".to_vec()), Some(b"3".to_vec())]);
         assert_eq!(books.offset(), Offset::new(5));
@@ -66,7 +66,7 @@ fn of_one_key_the_later_write_counts() {
         changes.put("b", "1");
         changes.put("c", "1");
         changes.put("c", "2");
-        books.commit(changes).unwrap();
+        books.commit(&changes).unwrap();
         assert_eq!((load(books, "a"), load(books, "b"), load(books, "c")), (None, Some("1".into()), Some("2".into())));
     });
 }
@@ -77,11 +77,11 @@ fn an_offset_never_falls_and_a_refused_commit_changes_nothing() {
         put(books, 7, &[("ada", "1")]);
         let mut changes = Changes::up_to(Offset::new(6));
         changes.put("ada", "2");
-        assert!(matches!(books.commit(changes), Err(StoreError::Backwards { .. })));
+        assert!(matches!(books.commit(&changes), Err(StoreError::Backwards { .. })));
         let mut changes = Changes::up_to(Offset::new(8));
         changes.put("ada", "2");
         changes.put(vec![b'k'; 40_000], "2");
-        assert!(matches!(books.commit(changes), Err(StoreError::Option { .. })));
+        assert!(matches!(books.commit(&changes), Err(StoreError::Option { .. })));
         assert_eq!((load(books, "ada"), books.offset()), (Some("1".into()), Offset::new(7)));
         put(books, 7, &[("ada", "3")]);
         assert_eq!(load(books, "ada"), Some("3".into()));
@@ -111,7 +111,7 @@ fn keys_are_bytes_and_the_greatest_prefix_ends() {
         changes.put([0xff, 0xff, 0x00], "2");
         changes.put([0xff], "3");
         changes.put([0x00], "4");
-        books.commit(changes).unwrap();
+        books.commit(&changes).unwrap();
         let found = books.scan(&[0xff, 0xff], None, 10).unwrap();
         assert_eq!(found.len(), 2);
     });
@@ -166,8 +166,8 @@ proptest! {
                     None => changes.delete(key),
                 }
             }
-            books.commit(changes.clone()).unwrap();
-            model.commit(changes).unwrap();
+            books.commit(&changes).unwrap();
+            model.commit(&changes).unwrap();
             if at % 5 == 4 {
                 drop(books);
                 books = DiskBooks::open(folder.path(), SMALL).unwrap();
