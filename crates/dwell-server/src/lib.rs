@@ -9,11 +9,13 @@
 
 mod api;
 mod auth;
+mod body;
 mod dashboard;
 mod document;
 pub mod door;
 mod ingest;
 mod lab;
+mod login;
 mod metrics;
 mod policy;
 mod problem;
@@ -35,10 +37,12 @@ use dwell_core::time::Timestamp;
 use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
 use dwell_engine::Desk;
+use dwell_keys::accounts::Accounts;
 use dwell_keys::registry::Registry;
 use dwell_policy::policies::{Base, Policies};
 use dwell_store::Log;
 
+use crate::login::Gate;
 use crate::metrics::Counts;
 use crate::traffic::Traffic;
 pub use crate::webhooks::{SessionFeed, WORDS};
@@ -54,6 +58,8 @@ pub struct House {
     pub desk: Desk,
     /// Who knows the apps and their keys.
     pub registry: Arc<RwLock<Registry>>,
+    /// Who signs in by name and password.
+    pub accounts: Arc<RwLock<Accounts>>,
     /// What holds in each app.
     pub policies: Arc<Policies>,
     /// What time it is.
@@ -78,6 +84,7 @@ pub struct House {
     pub turned_away: Arc<AtomicU64>,
     counts: Counts,
     traffic: Traffic,
+    gate: Gate,
 }
 
 /// What is to be watched of the log and the disk under it.
@@ -104,7 +111,7 @@ pub struct Machine {
 }
 
 impl House {
-    /// Puts a house together with the usual limits, and the usual policy for apps that have none.
+    /// Puts a house together with the usual limits, the usual policy for apps that have none, and nobody who signs in.
     #[must_use]
     pub fn new(log: Arc<dyn Log>, desk: Desk, registry: Arc<RwLock<Registry>>, clock: Clock) -> Self {
         let data = registry.read().unwrap_or_else(PoisonError::into_inner).folder().to_owned();
@@ -112,6 +119,7 @@ impl House {
             log,
             desk,
             registry,
+            accounts: Arc::new(RwLock::new(Accounts::unread(&data))),
             policies: Arc::new(Policies::new(&data, Base::default())),
             clock,
             limits: Limits::default(),
@@ -125,6 +133,7 @@ impl House {
             turned_away: Arc::default(),
             counts: Counts::default(),
             traffic: Traffic::default(),
+            gate: Gate::default(),
         }
     }
 }
@@ -157,20 +166,22 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
 
 /// Returns everything that is answered.
 pub fn router(house: Arc<House>) -> Router {
-    let policy = policy::routes().into_iter().map(|(path, method, _)| (path, method));
+    let others = policy::routes().into_iter().chain(login::routes()).map(|(path, method, _)| (path, method));
     routes()
         .into_iter()
-        .chain(policy)
+        .chain(others)
         .chain(dashboard::routes())
         .fold(Router::new(), |router, (path, method)| router.route(path, method))
         .method_not_allowed_fallback(|| async { problem::Problem::only_read() })
         .fallback(ingest::ingest)
+        .layer(middleware::from_fn_with_state(house.clone(), login::only_our_pages))
         .layer(middleware::from_fn(any_origin))
         .layer(middleware::from_fn_with_state(house.clone(), traffic::count))
         .with_state(house)
 }
 
-/// Lets pages of any origin send events: the write key is public, and nothing is answered by cookies.
+/// Lets pages of any origin send events: the write key is public. What a cookie opens they cannot read, since browsers hide
+/// an answer to everybody from pages that had cookies sent with their question.
 async fn any_origin(request: Request, next: Next) -> Response {
     use axum::http::{HeaderValue, Method, StatusCode, header};
     let preflight = request.method() == Method::OPTIONS;

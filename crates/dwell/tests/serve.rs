@@ -1,7 +1,7 @@
 //! The live server as its users see it: the real binary in a folder of its own, asked by curl as the documents say.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -42,6 +42,7 @@ impl Server {
         let write_key = app["write_key"].as_str().unwrap().to_owned();
         let key =
             |scope| run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", scope]).trim().to_owned();
+        add_account(folder.path(), "ada", "admin");
         let (read_key, app_key, policy_key) = (key("read"), key("admin_app"), key("write_policy"));
         // Nobody is there, which harms nobody else.
         let add = ["webhooks", "add", "--app", "Reader", "--url", "https://hooks.invalid/dwell", "--json"];
@@ -105,6 +106,14 @@ fn run(folder: &Path, args: &[&str]) -> String {
     let Output { status, stdout, stderr } = dwell(folder).args(args).output().unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
+}
+
+/// Adds somebody who signs in.
+fn add_account(folder: &Path, name: &str, role: &str) {
+    let adding = dwell(folder).args(["accounts", "add", name, "--role", role]).stdin(Stdio::piped()).spawn();
+    let mut adding = adding.unwrap();
+    adding.stdin.take().unwrap().write_all(b"correct horse battery\n").unwrap();
+    assert!(adding.wait().unwrap().success());
 }
 
 /// Starts the server on a port that is free, and returns it and its address.
@@ -181,7 +190,7 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    check_examples("api.md", 25);
+    check_examples("api.md", 28);
 }
 
 #[test]

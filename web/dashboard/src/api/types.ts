@@ -584,6 +584,62 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a name and a password, and gives a pass in a cookie.
+         * @description The cookie is `HttpOnly`, `SameSite=Strict`, and `Secure` where TLS is spoken. The pass ends after 12 hours without a request, after 7 days anyway, by `/v1/logout`, with the account, and when another password is set.
+         *
+         *     An unknown name is answered as a wrong password is. Who is wrong too often, under one name or from one address, waits.
+         */
+        post: operations["logIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends the pass. It is no mistake to have none. */
+        post: operations["logOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is asking, and what they may do. */
+        get: operations["getMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{key}/settings": {
         parameters: {
             query?: never;
@@ -822,6 +878,29 @@ export interface components {
         UserPage: {
             users: string[];
             next: string | null;
+        };
+        Login: {
+            /** @description The name of the account; capitals do not matter. */
+            name: string;
+            password: string;
+        };
+        Me: {
+            /**
+             * @description How they are known.
+             * @enum {string}
+             */
+            by: "account" | "key";
+            /** @description The name of the account, or what may be seen of the key. */
+            name: string;
+            /**
+             * @description Of an account, or what sort of key it is.
+             * @enum {string}
+             */
+            role: "admin" | "analyst" | "viewer" | "secret" | "write";
+            /** @description What they may do in their apps. */
+            may: ("read" | "write_policy" | "admin_app")[];
+            /** @description Ids of their apps; null is all, those to come too. */
+            apps: string[] | null;
         };
         Apps: {
             apps: {
@@ -1123,6 +1202,42 @@ export interface components {
         };
     };
     responses: {
+        /** @description The body cannot be read; `detail` says what. */
+        BadBody: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description No account has this name and this password. */
+        WrongPassword: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The page of another server sent this, or a program that sent a cookie in place of a key. */
+        NotOurPage: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too many attempts to sign in. `Retry-After` says how long to wait. */
+        TooOften: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Something in the query cannot be read; `detail` says what. */
         BadQuery: {
             headers: {
@@ -1132,7 +1247,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description No key, or one that is unknown, revoked or expired. */
+        /** @description No key, or one that is unknown, revoked or expired; or a pass that has ended. */
         NoKey: {
             headers: {
                 [name: string]: unknown;
@@ -1150,7 +1265,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A key without the scope `admin_app`. */
+        /** @description A key without the scope `admin_app`, or somebody who is no admin. */
         MayNotManage: {
             headers: {
                 [name: string]: unknown;
@@ -1186,7 +1301,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A key that may not put a policy. */
+        /** @description A key that may not put a policy, or a viewer. */
         MayNotPutPolicy: {
             headers: {
                 [name: string]: unknown;
@@ -1307,7 +1422,7 @@ export interface components {
         };
     };
     parameters: {
-        /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+        /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
         App: string;
         /** @description The version that is replaced: the ETag of `/v1/policy`; 0 in quotes is none. */
         IfMatch: string;
@@ -1342,7 +1457,7 @@ export interface operations {
     getUser: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1377,7 +1492,7 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1412,7 +1527,7 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1439,7 +1554,7 @@ export interface operations {
     getApp: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1492,7 +1607,7 @@ export interface operations {
                 timeouts?: string;
                 /** @description A timeout to compare with: the one in force unless said. */
                 versus?: string;
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1527,7 +1642,7 @@ export interface operations {
                 from?: string;
                 /** @description The moment before which it ends: now unless said. */
                 to?: string;
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1558,7 +1673,7 @@ export interface operations {
                 after?: number;
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1587,7 +1702,7 @@ export interface operations {
             query?: {
                 /** @description The number of the last statement that is known already. Without it and without the header, only what comes from now on. */
                 after?: number;
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: {
@@ -1617,7 +1732,7 @@ export interface operations {
     getPolicy: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1646,7 +1761,7 @@ export interface operations {
     putPolicy: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header: {
@@ -1691,7 +1806,7 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1718,7 +1833,7 @@ export interface operations {
     getPolicyVersion: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1749,7 +1864,7 @@ export interface operations {
     restorePolicyVersion: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header: {
@@ -1794,7 +1909,7 @@ export interface operations {
     getWebhooks: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1821,7 +1936,7 @@ export interface operations {
     getDeadLetters: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -2152,6 +2267,84 @@ export interface operations {
             408: components["responses"]["TooSlow"];
             413: components["responses"]["TooLarge"];
             503: components["responses"]["NotKept"];
+        };
+    };
+    logIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Who signed in, and what they may do. */
+            200: {
+                headers: {
+                    /** @description The pass. */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["WrongPassword"];
+            403: components["responses"]["NotOurPage"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooOften"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    logOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nobody is signed in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        signed_in: false;
+                    };
+                };
+            };
+            403: components["responses"]["NotOurPage"];
+        };
+    };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who is asking, and what they may do. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            401: components["responses"]["NoKey"];
         };
     };
     getSegmentSettings: {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { openBrowser, openDwell, openPage, people, sleep, until } from './house.mjs'
+import { logIn, openBrowser, openDwell, openPage, people, sleep, until } from './house.mjs'
 
 const BINARY = path.resolve(process.env.DWELL ?? '../../target/release/dwell')
 const AXE = fs.readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
@@ -154,6 +154,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
 
   test('a key is asked for, refused with its reason, and forgotten with the tab', async () => {
     const page = await open({ key: null, hash: '' })
+    await page.click('details summary')
     for (const [typed, says] of [[dwell.apps.Reader.writeKey, /write key/], [`${key.slice(0, -1)}!`, /does not know this key/]]) {
       await page.$eval('#key', (field) => (field.value = ''))
       await page.type('#key', typed)
@@ -171,9 +172,32 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.browserContext().close()
   })
 
+  test('somebody signs in by name and password, comes back with the page, and is out in every tab at once', async () => {
+    const page = await open({ key: null, hash: '#/users' })
+    await logIn(page, 'viewer', 'not the password')
+    await page.waitForFunction(() => /no account with this name/.test(document.querySelector('#trouble').textContent))
+    await logIn(page, 'viewer')
+    await page.waitForSelector('section li')
+    assert.match(await text(page, 'header'), /viewer/)
+    const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
+    assert.ok(!stored.includes('correct') && !stored.includes('dwell_pass'), stored)
+    await page.reload()
+    await page.waitForSelector('section li')
+    const other = await page.browserContext().newPage()
+    await other.goto(`${dwell.url}/#/live`)
+    await other.waitForSelector('header nav')
+    await page.evaluate(() => [...document.querySelectorAll('header button')].at(-1).click())
+    await page.waitForSelector('#name')
+    await other.waitForFunction(() => /signed out/.test(document.querySelector('#trouble')?.textContent))
+    await page.reload()
+    await page.waitForSelector('#name')
+    assert.deepEqual(page.trouble.filter((one) => !one.includes('401')), [])
+    await page.browserContext().close()
+  })
+
   test('no screen has a barrier that axe knows, in either language and theme', async () => {
     const screens = [
-      ['sign in', '', '#key', null],
+      ['sign in', '', '#name', null],
       ['live', '#/live', 'section td', key],
       ['lab', '#/lab', '[role=slider]', key],
       ['users', '#/users', 'section li', key],

@@ -9,6 +9,9 @@ import puppeteer from 'puppeteer-core'
 /** Days come in at once, and so late that the usual policy would leave most of them out. */
 const POLICY = 'timeout = "30m"\nallowed_lateness = "30d"\n'
 
+/** What everybody here signs in with. */
+export const PASSWORD = 'correct horse battery'
+
 /** How long anything may take to be known, in milliseconds. */
 const LONGEST = 30_000
 
@@ -36,6 +39,9 @@ export async function openDwell(binary, names) {
     const writeKey = command('apps', 'add', name, ...zone).write_key
     return [name, { writeKey, readKey: command('keys', 'add', '--app', name, '--scope', 'read').key }]
   }))
+  for (const role of ['admin', 'analyst', 'viewer']) {
+    execFileSync(binary, ['accounts', 'add', role, '--role', role, '--data', data], { input: `${PASSWORD}\n` })
+  }
   const args = ['serve', '--data', data, '--listen', '127.0.0.1:0', '--set', `sessions.policy=${policy}`]
   const server = spawn(binary, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   let said = ''
@@ -98,8 +104,8 @@ export const openBrowser = () => puppeteer.launch({
   args: ['--no-sandbox', '--disable-dev-shm-usage', '--force-prefers-reduced-motion'],
 })
 
-/** A page in a language and a theme, signed in with a key on a screen. */
-export async function openPage(browser, url, { key, hash = '#/live', locale = 'en', theme = 'light', width = 1180 }) {
+/** A page in a language and a theme, signed in with a key or as somebody, on a screen. */
+export async function openPage(browser, url, { key, account, hash = '#/live', locale = 'en', theme = 'light', width = 1180 }) {
   const context = await browser.createBrowserContext()
   const page = await context.newPage()
   await page.setViewport({ width, height: 900 })
@@ -112,6 +118,19 @@ export async function openPage(browser, url, { key, hash = '#/live', locale = 'e
     localStorage.setItem('dwell.theme', theme)
   }, key, locale, theme)
   await page.goto(`${url}/${hash}`)
-  await page.waitForSelector(key ? 'header nav' : '#key')
+  if (account) {
+    await page.waitForSelector('#name')
+    await logIn(page, account)
+  }
+  await page.waitForSelector(key || account ? 'header nav' : '#name')
   return page
+}
+
+/** Signs in by name and password. */
+export async function logIn(page, name, password = PASSWORD) {
+  for (const [field, text] of [['#name', name], ['#password', password]]) {
+    await page.$eval(field, (input) => (input.value = ''))
+    await page.type(field, text)
+  }
+  await page.keyboard.press('Enter')
 }
