@@ -17,6 +17,7 @@ mod ingest;
 mod lab;
 mod login;
 mod metrics;
+mod overview;
 mod policy;
 mod problem;
 mod settings;
@@ -139,7 +140,7 @@ impl House {
 }
 
 /// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 21] {
     [
         ("/healthz", get(api::health)),
         ("/readyz", get(api::ready)),
@@ -150,6 +151,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
         ("/v1/app", get(api::app)),
         ("/v1/apps", get(api::apps)),
         ("/v1/series", get(api::series)),
+        ("/v1/overview", get(overview::overview)),
         ("/v1/lab", get(lab::lab)),
         ("/v1/users", get(api::users)),
         ("/v1/users/{user}", get(api::user)),

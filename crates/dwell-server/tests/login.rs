@@ -27,7 +27,8 @@ const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 const PASSWORD: &str = "correct horse battery";
 
 /// What each route needs of somebody who signed in: method, path, and the scope within an app.
-const ROUTES: [(&str, &str, Scope); 15] = [
+const ROUTES: [(&str, &str, Scope); 16] = [
+    ("GET", "/v1/overview", Scope::Read),
     ("GET", "/v1/app", Scope::Read),
     ("GET", "/v1/users", Scope::Read),
     ("GET", "/v1/users/{user}", Scope::Read),

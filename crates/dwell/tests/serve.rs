@@ -190,7 +190,7 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    check_examples("api.md", 28);
+    check_examples("api.md", 29);
 }
 
 #[test]

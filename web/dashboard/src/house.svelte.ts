@@ -5,7 +5,8 @@ import { Client, type AppInfo, type Schemas } from './api/client.ts'
 import type { Locale } from './model/format.ts'
 
 export type Theme = 'auto' | 'light' | 'dark'
-export type Screen = 'live' | 'lab' | 'users'
+const SCREENS = ['overview', 'live', 'lab', 'users'] as const
+export type Screen = (typeof SCREENS)[number]
 
 export interface Place {
   screen: Screen
@@ -46,8 +47,7 @@ function placeOf(hash: string): Place {
   } catch {
     // Typed by hand, with a percent sign that begins nothing: it is meant as it stands.
   }
-  const known: Screen = screen === 'lab' || screen === 'users' ? screen : 'live'
-  return { screen: known, rest: read, query: new URLSearchParams(query) }
+  return { screen: SCREENS.find((one) => one === screen) ?? 'overview', rest: read, query: new URLSearchParams(query) }
 }
 
 class House {

@@ -6,6 +6,7 @@ import { csv, curveOf, histogram, nice, split, step, FROM, TO, type Lab } from '
 import { hear, MOST, newest, readEvents, silence, type Statement } from '../src/model/feed.ts'
 import { change, count, moment, signed, signedSpan, span } from '../src/model/format.ts'
 import { lanes, place, type Session } from '../src/model/lanes.ts'
+import { askedIn, csv as overviewCsv, queryOf, valueOf, METRICS, type Measures, type Overview } from '../src/model/overview.ts'
 import { direction, sentence } from '../src/model/sentence.ts'
 import { readSpan, writeSpan } from '../src/model/span.ts'
 
@@ -160,6 +161,35 @@ describe('lanes', () => {
 
   test('midnight is hour 0', () => {
     assert.deepEqual(place('UTC', Date.parse('2026-01-05T00:00:00Z')), { date: '2026-01-05', hour: 0 })
+  })
+})
+
+describe('the overview', () => {
+  const asked = (text: string) => askedIn(new URLSearchParams(text))
+
+  test('an address is read as it is written, and what cannot be read is what is usual', () => {
+    for (const text of ['', 'days=28', 'days=1&last=today', 'days=1&last=2026-03-29&metric=median', 'metric=engaged']) {
+      assert.equal(new URLSearchParams(queryOf(asked(text))).toString(), text)
+    }
+    for (const text of ['days=0', 'days=367', 'days=x', 'days=1.5', 'last=soon', 'metric=happiness', 'metric=']) {
+      assert.deepEqual(asked(text), { days: 7, last: 'yesterday', metric: 'sessions' }, text)
+    }
+  })
+
+  const measures: Measures = {
+    sessions: 3, ended: 2, users: null, mean_length_seconds: 90, median_length_seconds: null, total_length_seconds: 180,
+    foreground_seconds: 60, playing_seconds: 100, idle_seconds: 20,
+  }
+
+  test('what is not known is nothing, and not zero', () => {
+    assert.deepEqual(METRICS.map((metric) => valueOf(metric, measures)), [3, null, 90, null, 160, 100])
+  })
+
+  test('as CSV it has the names of the API and a line for each place', () => {
+    const places = [{ ...measures, day: '2026-03-29', begins_at: '2026-03-28T23:00:00Z' }]
+    assert.equal(overviewCsv({ places } as Overview),
+      'begins_at,sessions,ended,users,mean_length_seconds,median_length_seconds,total_length_seconds,foreground_seconds,playing_seconds,idle_seconds\n' +
+      '2026-03-28T23:00:00Z,3,2,,90,,180,60,100,20\n')
   })
 })
 

@@ -112,6 +112,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What some days come to, each of them, and the days before: sessions, users, lengths and their parts.
+         * @description Days are those of the app's zone. Sessions count on the day on which they began; lengths and their parts count on the day on which the user was last seen, when the session is closed. A single day is told by the hour.
+         *
+         *     Sessions that were counted by a Dwell without this question are not in it.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/series": {
         parameters: {
             query?: never;
@@ -879,6 +901,66 @@ export interface components {
             users: string[];
             next: string | null;
         };
+        Measures: {
+            /** @description Those that began, open ones too. */
+            sessions: number;
+            /** @description Closed sessions in which the user was last seen then. All lengths are of these. */
+            ended: number;
+            /** @description Users who were active: of a day its own, of several days the mean of each. Null for hours and parts of days, of which it is not known. */
+            users: number | null;
+            mean_length_seconds: number | null;
+            /** @description Off by a sixteenth at most, and below 8 s by half a second. Known of whole days. */
+            median_length_seconds: number | null;
+            total_length_seconds: number;
+            foreground_seconds: number;
+            playing_seconds: number;
+            idle_seconds: number;
+        };
+        Overview: {
+            app: string;
+            /** @description Whose days these are. */
+            zone: string;
+            /** @enum {string} */
+            by: "day" | "hour";
+            /** Format: date */
+            first: string;
+            /** Format: date */
+            last: string;
+            /** Format: date-time */
+            begins_at: string;
+            /**
+             * Format: date-time
+             * @description Where it ends: now, while the last day goes on.
+             */
+            until: string;
+            /** @description Whether the last day is over. While it is not, it is compared with an earlier day up to the same time. */
+            whole: boolean;
+            total: components["schemas"]["Measures"];
+            /** @description As many days before. */
+            before: {
+                /** Format: date */
+                first: string;
+                /** Format: date */
+                last: string;
+                total: components["schemas"]["Measures"];
+            };
+            /** @description Each day, those with nothing too; of a single day, each hour. */
+            places: (components["schemas"]["Measures"] & {
+                /** Format: date */
+                day: string;
+                /** Format: date-time */
+                begins_at: string;
+            })[];
+            /** @description Versions of the policy that came into force in these days, the oldest first. */
+            versions: {
+                number: number;
+                /** Format: date-time */
+                effective_from: string;
+                author: string;
+                note: string;
+                restores: number | null;
+            }[];
+        };
         Login: {
             /** @description The name of the account; capitals do not matter. */
             name: string;
@@ -1623,6 +1705,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Lab"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotRead"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description How many days: 7 unless said. */
+                days?: number;
+                /** @description The last of them: a date, `today`, or `yesterday`, which holds unless said. */
+                last?: string;
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the days come to. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
                 };
             };
             400: components["responses"]["BadQuery"];

@@ -195,9 +195,35 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.browserContext().close()
   })
 
+  test('the overview says what the API says, goes by its address, and opens a day from the table', async () => {
+    const page = await open({ hash: '#/overview?days=28&metric=mean' })
+    await page.waitForSelector('canvas')
+    const { total, places } = await dwell.get('Reader', '/v1/overview?days=28')
+    assert.ok(total.sessions > 50, `${total.sessions}`)
+    const of = (metric) => page.$eval(`[data-metric=${metric}]`, (one) => Number(one.dataset.value))
+    assert.deepEqual(await Promise.all(['sessions', 'users', 'mean', 'median', 'engaged'].map(of)),
+      [total.sessions, total.users, total.mean_length_seconds, total.median_length_seconds, total.foreground_seconds + total.playing_seconds])
+    assert.match(await text(page, '#chart'), /^Average length by day/)
+    await page.click('[data-metric=sessions]')
+    await page.waitForFunction(() => /^Sessions by day/.test(document.querySelector('#chart').textContent))
+    assert.ok(page.url().endsWith('#/overview?days=28'))
+    await page.click('details summary')
+    const rows = await page.$$eval('tbody tr', (all) => all.map((row) => row.cells[1].textContent))
+    assert.deepEqual(rows, places.map(({ sessions }) => String(sessions)))
+    const busy = places.findLastIndex(({ sessions }) => sessions > 0)
+    await (await page.$$('tbody a'))[busy].click()
+    await page.waitForFunction((day) => location.hash.includes(`last=${day}`) && /by hour/.test(document.querySelector('#chart')?.textContent), {}, places[busy].day)
+    assert.equal(await of('sessions'), places[busy].sessions)
+    await page.goBack()
+    await page.waitForFunction(() => /by day/.test(document.querySelector('#chart')?.textContent))
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
   test('no screen has a barrier that axe knows, in either language and theme', async () => {
     const screens = [
       ['sign in', '', '#name', null],
+      ['overview', '#/overview', 'canvas', key],
       ['live', '#/live', 'section td', key],
       ['lab', '#/lab', '[role=slider]', key],
       ['users', '#/users', 'section li', key],
@@ -224,7 +250,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
   })
 
   test('no screen is wider than a telephone', async () => {
-    for (const [hash, there] of [['#/live', 'section td'], ['#/lab', '[role=slider]'], [`#/users/${somebody}`, '.lanes g']]) {
+    for (const [hash, there] of [['#/overview', 'canvas'], ['#/live', 'section td'], ['#/lab', '[role=slider]'], [`#/users/${somebody}`, '.lanes g']]) {
       const page = await open({ hash, width: 390 })
       await page.waitForSelector(there)
       const wide = await page.evaluate(() => document.documentElement.scrollWidth)
