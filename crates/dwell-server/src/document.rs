@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn every_route_is_in_the_document_and_nothing_else_is() {
         let read = crate::routes().map(|(path, _)| path);
-        let others: Vec<_> = crate::policy::routes().into_iter().chain(crate::login::routes()).collect();
+        let others: Vec<_> = {
+            let (policy, login, keys) = (crate::policy::routes(), crate::login::routes(), crate::keys::routes());
+            policy.into_iter().chain(login).chain(keys).collect()
+        };
         let routes: BTreeSet<(&str, &str)> = read
             .iter()
             .map(|path| (*path, "GET"))

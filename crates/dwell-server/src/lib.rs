@@ -14,6 +14,7 @@ mod dashboard;
 mod document;
 pub mod door;
 mod ingest;
+mod keys;
 mod lab;
 mod login;
 mod metrics;
@@ -140,7 +141,7 @@ impl House {
 }
 
 /// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 21] {
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
     [
         ("/healthz", get(api::health)),
         ("/readyz", get(api::ready)),
@@ -149,7 +150,6 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 21] {
         ("/openapi.json", get(document::openapi)),
         ("/docs", get(document::docs)),
         ("/v1/app", get(api::app)),
-        ("/v1/apps", get(api::apps)),
         ("/v1/series", get(api::series)),
         ("/v1/overview", get(overview::overview)),
         ("/v1/lab", get(lab::lab)),
@@ -168,7 +168,8 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 21] {
 
 /// Returns everything that is answered.
 pub fn router(house: Arc<House>) -> Router {
-    let others = policy::routes().into_iter().chain(login::routes()).map(|(path, method, _)| (path, method));
+    let others = policy::routes().into_iter().chain(login::routes()).chain(keys::routes());
+    let others = others.map(|(path, method, _)| (path, method));
     routes()
         .into_iter()
         .chain(others)

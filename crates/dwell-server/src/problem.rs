@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dwell_engine::EngineError;
 use dwell_keys::access::Scope;
+use dwell_keys::error::RegistryError;
+use dwell_keys::whole_file::FileError;
 use dwell_policy::error::VersionError;
 use dwell_store::StoreError;
 use serde::Serialize;
@@ -87,6 +89,11 @@ impl Problem {
     pub fn may_not_put_policy() -> Self {
         let detail = "putting a policy needs an analyst or admin, a secret key of scope write_policy or admin_app, or the admin key";
         Problem::new(StatusCode::FORBIDDEN, "may_not_put_policy", detail)
+    }
+
+    pub fn may_not_run() -> Self {
+        let detail = "adding an app needs an admin of all apps, or the admin key";
+        Problem::new(StatusCode::FORBIDDEN, "may_not_run", detail)
     }
 
     pub fn which_version() -> Self {
@@ -186,6 +193,30 @@ impl From<VersionError> for Problem {
             VersionError::Io { .. } | VersionError::Damaged { .. } => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "store").again_in(30)
             }
+        }
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let problem = |status, code| Problem::new(status, code, error.to_string());
+        match &error {
+            RegistryError::NoApp { .. } => Problem::not_found("app"),
+            RegistryError::NoKey { .. } => Problem::not_found("key"),
+            RegistryError::AppThere { .. } => problem(StatusCode::CONFLICT, "app_there"),
+            RegistryError::KeyIsOver { .. } | RegistryError::KeyIsReplaced { .. } => {
+                problem(StatusCode::CONFLICT, "key_is_over")
+            }
+            RegistryError::NoScope | RegistryError::TooManyWords { .. } | RegistryError::AdminThere { .. } => {
+                problem(StatusCode::BAD_REQUEST, "bad_request")
+            }
+            RegistryError::File { error: FileError::Busy { .. } } => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, "busy").again_in(1)
+            }
+            RegistryError::File { .. }
+            | RegistryError::Damaged { .. }
+            | RegistryError::Gone { .. }
+            | RegistryError::Random(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "store").again_in(30),
         }
     }
 }

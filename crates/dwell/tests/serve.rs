@@ -25,6 +25,9 @@ struct Server {
     app_key: String,
     webhook: String,
     policy_key: String,
+    admin_key: String,
+    /// What may be seen of a key that nobody needs.
+    spare_key: String,
 }
 
 impl Drop for Server {
@@ -43,6 +46,8 @@ impl Server {
         let key =
             |scope| run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", scope]).trim().to_owned();
         add_account(folder.path(), "ada", "admin");
+        let admin_key = run(folder.path(), &["keys", "add", "-q", "--admin"]).trim().to_owned();
+        let spare_key = key("read")[..13].to_owned();
         let (read_key, app_key, policy_key) = (key("read"), key("admin_app"), key("write_policy"));
         // Nobody is there, which harms nobody else.
         let add = ["webhooks", "add", "--app", "Reader", "--url", "https://hooks.invalid/dwell", "--json"];
@@ -51,7 +56,7 @@ impl Server {
         // So that the status of every answer is seen without changing what the documents say to run.
         fs::write(folder.path().join(".curlrc"), "write-out = \"%{stderr}%{http_code}\"\n").unwrap();
         let (process, address) = serve(folder.path(), &[]);
-        Server { folder, process, address, write_key, read_key, app_key, webhook, policy_key }
+        Server { folder, process, address, write_key, read_key, app_key, webhook, policy_key, admin_key, spare_key }
     }
 
     /// Returns the folder in which the binary lies, so that documents can call it by its name.
@@ -68,6 +73,8 @@ impl Server {
             .env("WRITE_KEY", &self.write_key)
             .env("READ_KEY", &self.read_key)
             .env("APP_KEY", &self.app_key)
+            .env("ADMIN_KEY", &self.admin_key)
+            .env("SPARE_KEY", &self.spare_key)
             .env("WEBHOOK_ID", &self.webhook)
             .env("POLICY_KEY", &self.policy_key)
             .env("PATH", format!("{}:{}", Server::binaries(), std::env::var("PATH").unwrap_or_default()))
@@ -190,7 +197,7 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    check_examples("api.md", 29);
+    check_examples("api.md", 30);
 }
 
 #[test]

@@ -5,7 +5,7 @@ import { Client, type AppInfo, type Schemas } from './api/client.ts'
 import type { Locale } from './model/format.ts'
 
 export type Theme = 'auto' | 'light' | 'dark'
-const SCREENS = ['overview', 'live', 'lab', 'users'] as const
+const SCREENS = ['overview', 'live', 'lab', 'users', 'settings'] as const
 export type Screen = (typeof SCREENS)[number]
 
 export interface Place {
@@ -144,6 +144,16 @@ class House {
     if (this.me === null) return
     this.ended = true
     this.forget()
+  }
+
+  /** Asks for the apps anew. */
+  async lookAgain(): Promise<void> {
+    this.apps = (await this.client.get('/v1/apps')).apps
+  }
+
+  /** Whether they may do what is not of one app alone. */
+  get mayRun(): boolean {
+    return this.me?.role === 'admin' && this.me.apps === null
   }
 
   may(what: Schemas['Me']['may'][number]): boolean {

@@ -7,6 +7,7 @@ import { hear, MOST, newest, readEvents, silence, type Statement } from '../src/
 import { change, count, moment, signed, signedSpan, span } from '../src/model/format.ts'
 import { lanes, place, type Session } from '../src/model/lanes.ts'
 import { askedIn, csv as overviewCsv, queryOf, valueOf, METRICS, type Measures, type Overview } from '../src/model/overview.ts'
+import { withTimeout } from '../src/model/policy.ts'
 import { direction, sentence } from '../src/model/sentence.ts'
 import { readSpan, writeSpan } from '../src/model/span.ts'
 
@@ -161,6 +162,22 @@ describe('lanes', () => {
 
   test('midnight is hour 0', () => {
     assert.deepEqual(place('UTC', Date.parse('2026-01-05T00:00:00Z')), { date: '2026-01-05', hour: 0 })
+  })
+})
+
+describe('the text of a policy', () => {
+  test('has another timeout, and says all else as before', () => {
+    const text = '# ours\ntimeout = "20m" # as in the app\nidle_after = "5m"\n\n[platforms]\nios = "15m"\n'
+    assert.equal(withTimeout(text, '1h30m'), text.replace('"20m"', '"1h30m"'))
+    assert.equal(withTimeout('timeout="20m"', '15m'), 'timeout = "15m"')
+  })
+
+  test('where it says none, it says one before any table', () => {
+    assert.equal(withTimeout('', '15m'), 'timeout = "15m"\n')
+    // A key of a table is no timeout for everybody, nor is one that only begins so.
+    for (const text of ['[[audiences]]\nname = "vip"\ntimeout = "3h"\n', 'background_timeout = "5m"\n']) {
+      assert.equal(withTimeout(text, '15m'), `timeout = "15m"\n${text}`)
+    }
   })
 })
 

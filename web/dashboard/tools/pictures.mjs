@@ -24,13 +24,16 @@ try {
     const { closed_sessions: { count, playing_seconds } } = await dwell.get('Reader', `/v1/users/${user}`)
     if (count <= 12 && playing_seconds > most[0]) most = [playing_seconds, user]
   }
-  for (const [name, hash, there, locale, theme] of [
+  for (const [name, hash, there, locale, theme, who = key] of [
+    ['dashboard-overview', '#/overview', 'canvas', 'en', 'light'],
+    ['dashboard-overview-ko', '#/overview?metric=engaged', 'canvas', 'ko', 'dark'],
+    ['dashboard-settings', '#/settings', '#policy', 'en', 'light', dwell.adminKey],
     ['dashboard-live', '#/live', 'section li', 'en', 'light'],
     ['dashboard-lab', '#/lab?timeout=15m', '[role=slider]', 'en', 'light'],
     ['dashboard-lab-ko', '#/lab?timeout=5m', '[role=slider]', 'ko', 'dark'],
     ['dashboard-user', `#/users/${most[1]}`, '.lanes g', 'en', 'light'],
   ]) {
-    const page = await openPage(browser, dwell.url, { key, hash, locale, theme, width: 1100 })
+    const page = await openPage(browser, dwell.url, { key: who, hash, locale, theme, width: 1100 })
     await page.waitForSelector(there)
     await sleep(1)
     await page.screenshot({ path: `${IMAGES}${name}.png`, fullPage: true })

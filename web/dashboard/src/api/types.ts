@@ -85,7 +85,11 @@ export interface paths {
         /** Which apps the key may read: its own, or with the admin key all. */
         get: operations["getApps"];
         put?: never;
-        post?: never;
+        /**
+         * Adds an app, and makes its write key.
+         * @description For the admin key, and for admins of all apps.
+         */
+        post: operations["addApp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -606,6 +610,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All keys of an app that ever were, without what is secret of them. */
+        get: operations["getKeys"];
+        put?: never;
+        /** Makes a key. It is told this once. */
+        post: operations["addKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{label}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a key in place of another, which goes on to hold a while.
+         * @description The new one may do the same, and for as long as the old one was made for.
+         */
+        post: operations["rotateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{label}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a key at once.
+         * @description It stays in the list.
+         */
+        post: operations["revokeKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/login": {
         parameters: {
             query?: never;
@@ -985,15 +1047,65 @@ export interface components {
             apps: string[] | null;
         };
         Apps: {
-            apps: {
-                /** @description Its id. */
-                app: string;
-                name: string;
-                /** @description Where its days begin, by the name of the IANA. */
-                zone: string;
-                /** @description Those that hold now. They are public. */
-                write_keys: string[];
-            }[];
+            apps: components["schemas"]["AppEntry"][];
+        };
+        AppEntry: {
+            /** @description Its id. */
+            app: string;
+            name: string;
+            /** @description Where its days begin, by the name of the IANA. */
+            zone: string;
+            /** @description Those that hold now. They are public. */
+            write_keys: string[];
+        };
+        NewApp: {
+            /** @description What people will call it: 1 to 64 characters. */
+            name: string;
+            /**
+             * @description Where its days begin, like Asia/Seoul.
+             * @default UTC
+             */
+            zone: string;
+        };
+        Key: {
+            /** @description What may be seen of it, by which it is named: all of a write key. */
+            label: string;
+            /** @enum {string} */
+            role: "write" | "secret";
+            scopes: ("read" | "write_policy" | "admin_app")[];
+            /** @enum {string} */
+            state: "valid" | "expired" | "revoked";
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            revoked_at: string | null;
+            /** @description The label of the key in its place. */
+            replaced_by: string | null;
+        };
+        Keys: {
+            keys: components["schemas"]["Key"][];
+        };
+        MadeKey: components["schemas"]["Key"] & {
+            /** @description The key itself. Of a secret one it is told this once. */
+            key: string;
+        };
+        NewKey: {
+            /** @description What a secret key is for; none makes a write key, which is public. */
+            scopes: ("read" | "write_policy" | "admin_app")[];
+            /** @description How long it holds: until it is revoked unless said. */
+            expires_in_seconds?: number;
+        };
+        Rotating: {
+            /**
+             * @description How long the old one goes on to hold.
+             * @default 86400
+             */
+            keep_seconds: number;
+        };
+        RevokedKey: {
+            label: string;
+            /** Format: date-time */
+            revoked_at: string;
         };
         App: {
             app: string;
@@ -1320,6 +1432,33 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description There is an app of this name. */
+        AppThere: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description This app has no such key. */
+        NoSuchKey: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The key opens nothing any more, or was replaced before. */
+        KeyIsOver: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Something in the query cannot be read; `detail` says what. */
         BadQuery: {
             headers: {
@@ -1504,6 +1643,8 @@ export interface components {
         };
     };
     parameters: {
+        /** @description What the list shows of the key. */
+        Label: string;
         /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
         App: string;
         /** @description The version that is replaced: the ETag of `/v1/policy`; 0 in quotes is none. */
@@ -1680,6 +1821,37 @@ export interface operations {
             };
             401: components["responses"]["NoKey"];
             403: components["responses"]["MayNotRead"];
+        };
+    };
+    addApp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewApp"];
+            };
+        };
+        responses: {
+            /** @description The app. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppEntry"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["AppThere"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["StoreCannot"];
         };
     };
     getLab: {
@@ -2380,6 +2552,134 @@ export interface operations {
             408: components["responses"]["TooSlow"];
             413: components["responses"]["TooLarge"];
             503: components["responses"]["NotKept"];
+        };
+    };
+    getKeys: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys, the oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Keys"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+        };
+    };
+    addKey: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeKey"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path: {
+                /** @description What the list shows of the key. */
+                label: components["parameters"]["Label"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Rotating"];
+            };
+        };
+        responses: {
+            /** @description The new key, told this once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeKey"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            404: components["responses"]["NoSuchKey"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["KeyIsOver"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path: {
+                /** @description What the list shows of the key. */
+                label: components["parameters"]["Label"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Which key, and when. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevokedKey"];
+                };
+            };
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            404: components["responses"]["NoSuchKey"];
+            409: components["responses"]["KeyIsOver"];
+            503: components["responses"]["StoreCannot"];
         };
     };
     logIn: {

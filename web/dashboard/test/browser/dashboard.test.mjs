@@ -226,7 +226,9 @@ describe('the dashboard', { timeout: 240_000 }, () => {
       ['overview', '#/overview', 'canvas', key],
       ['live', '#/live', 'section td', key],
       ['lab', '#/lab', '[role=slider]', key],
+      ['lab of an admin', '#/lab?timeout=15m', '#apply', dwell.adminKey],
       ['users', '#/users', 'section li', key],
+      ['settings', '#/settings', '#keys', dwell.adminKey],
       ['user', `#/users/${somebody}`, '.lanes g', key],
     ]
     const found = []
@@ -250,12 +252,75 @@ describe('the dashboard', { timeout: 240_000 }, () => {
   })
 
   test('no screen is wider than a telephone', async () => {
-    for (const [hash, there] of [['#/overview', 'canvas'], ['#/live', 'section td'], ['#/lab', '[role=slider]'], [`#/users/${somebody}`, '.lanes g']]) {
-      const page = await open({ hash, width: 390 })
+    for (const [hash, there, who = key] of [['#/settings', '#keys', dwell.adminKey], ['#/overview', 'canvas'], ['#/live', 'section td'], ['#/lab', '[role=slider]'], [`#/users/${somebody}`, '.lanes g']]) {
+      const page = await open({ hash, key: who, width: 390 })
       await page.waitForSelector(there)
       const wide = await page.evaluate(() => document.documentElement.scrollWidth)
       assert.ok(wide <= 390, `${hash} is ${wide} wide`)
       await page.browserContext().close()
     }
+  })
+
+  test('an admin makes a key, which is shown once and holds until it is revoked', async () => {
+    const page = await open({ key: null, account: 'admin', hash: `#/settings?app=${dwell.ids.Reader}` })
+    await page.waitForSelector('#keys')
+    await page.select('#purpose', 'read')
+    await page.click('section[aria-labelledby=keys] form button')
+    await page.waitForSelector('.made code')
+    const made = await text(page, '.made code')
+    assert.match(made, /^dw_s_\w{52}$/)
+    const opens = async () => (await fetch(`${dwell.url}/v1/app`, { headers: { authorization: `Bearer ${made}` } })).status
+    assert.equal(await opens(), 200)
+    const row = await page.evaluateHandle((label) => [...document.querySelectorAll('section[aria-labelledby=keys] tbody tr')].find((row) => row.textContent.includes(label)), made.slice(0, 13))
+    await (await row.$$('button')).at(-1).click()
+    await (await row.waitForSelector('form button.strong')).click()
+    await until('the end of the key', async () => (await opens()) === 401)
+    await page.waitForFunction((made) => !document.body.textContent.includes(made), {}, made)
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
+  test('a viewer sees settings and can change nothing', async () => {
+    const page = await open({ key: null, account: 'viewer', hash: '#/settings' })
+    await page.waitForSelector('#policy')
+    await page.waitForSelector('section[aria-labelledby=apps] td')
+    assert.equal(await page.$('#keys'), null)
+    assert.deepEqual(await page.$$eval('main form', (all) => all.length), 0)
+    await page.evaluate((app) => (location.hash = `#/lab?timeout=15m&app=${app}`), dwell.ids.Reader)
+    await page.waitForSelector('[role=slider]')
+    assert.equal(await page.$('#apply'), null)
+    await page.browserContext().close()
+  })
+
+  test('an analyst applies a timeout with a note, the overview marks it, and it is undone', async () => {
+    const page = await open({ key: null, account: 'analyst', hash: `#/lab?timeout=15m&app=${dwell.ids.Reader}` })
+    await page.waitForSelector('#apply')
+    await page.click('section[aria-labelledby=apply] button.strong')
+    await page.type('section[aria-labelledby=apply] input', 'people come back sooner')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => /Version 1 holds from/.test(document.querySelector('section[aria-labelledby=apply] [role=status]')?.textContent))
+    const { newest } = await dwell.get('Reader', '/v1/policy')
+    assert.deepEqual([newest.author, newest.note, newest.policy], ['analyst', 'people come back sooner', { timeout: '15m' }])
+    await page.waitForFunction(() => /In force: 15 min/i.test(document.querySelector('.legend')?.textContent))
+    const other = await open({ hash: '#/overview?days=1&last=today' })
+    await other.waitForFunction(() => /v1 · .* · analyst · people come back sooner/.test(document.querySelector('main').textContent))
+    await other.browserContext().close()
+    await page.click('section[aria-labelledby=apply] button')
+    await page.waitForSelector('section[aria-labelledby=apply] input')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => /In force: 30 min/i.test(document.querySelector('.legend')?.textContent))
+    assert.equal((await dwell.get('Reader', '/v1/policy')).newest.note, 'undoes version 1')
+    // The same from the list of versions.
+    await page.evaluate((app) => (location.hash = `#/settings?app=${app}`), dwell.ids.Reader)
+    await page.waitForSelector('section[aria-labelledby=policy] tbody button')
+    await page.click('section[aria-labelledby=policy] tbody button')
+    await page.waitForSelector('section[aria-labelledby=policy] form input')
+    await page.keyboard.press('Enter')
+    await until('version 3', async () => (await dwell.get('Reader', '/v1/policy')).in_force === 3)
+    const { newest: third } = await dwell.get('Reader', '/v1/policy')
+    assert.deepEqual([third.restores, third.author, third.policy], [1, 'analyst', { timeout: '15m' }])
+    await page.waitForFunction(() => /Version 3 is in force/.test(document.querySelector('section[aria-labelledby=policy]').textContent))
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
   })
 })

@@ -36,8 +36,8 @@ export async function openDwell(binary, names) {
   const command = (...args) => JSON.parse(execFileSync(binary, [...args, '--data', data, '--json'], { encoding: 'utf8' }))
   const apps = Object.fromEntries(names.map((name, place) => {
     const zone = place === 0 ? ['--zone', 'Asia/Seoul'] : []
-    const writeKey = command('apps', 'add', name, ...zone).write_key
-    return [name, { writeKey, readKey: command('keys', 'add', '--app', name, '--scope', 'read').key }]
+    const { app, write_key: writeKey } = command('apps', 'add', name, ...zone)
+    return [name, { id: app.id, writeKey, readKey: command('keys', 'add', '--app', name, '--scope', 'read').key }]
   }))
   for (const role of ['admin', 'analyst', 'viewer']) {
     execFileSync(binary, ['accounts', 'add', role, '--role', role, '--data', data], { input: `${PASSWORD}\n` })
@@ -60,6 +60,7 @@ export async function openDwell(binary, names) {
   return {
     url,
     apps,
+    ids: Object.fromEntries(Object.entries(apps).map(([name, { id }]) => [name, id])),
     adminKey: said.match(/dw_a_\w+/)[0],
     get: (name, where) => get(where, apps[name].readKey),
     /** Sends messages of an app, the newest at the moment `now`, and waits until they are counted. */
