@@ -49,7 +49,7 @@ pub(crate) struct Gate {
     passes: Mutex<Passes>,
     of_names: Mutex<Attempts<String>>,
     of_addresses: Mutex<Attempts<IpAddr>>,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
     waiting: Semaphore,
 }
 
@@ -59,7 +59,7 @@ impl Default for Gate {
             passes: Mutex::default(),
             of_names: Mutex::new(Attempts::new(OF_A_NAME, MOST_REMEMBERED)),
             of_addresses: Mutex::new(Attempts::new(OF_AN_ADDRESS, MOST_REMEMBERED)),
-            hashing: Semaphore::new(HASHED_AT_ONCE),
+            hashing: Arc::new(Semaphore::new(HASHED_AT_ONCE)),
             waiting: Semaphore::new(MOST_WAITING),
         }
     }
@@ -210,9 +210,14 @@ fn take<K: std::hash::Hash + Eq + Clone>(
 /// Compares a password where nobody else waits for it, a few at a time.
 async fn is_right(house: &House, hash: PasswordHash, password: String) -> Result<bool, Problem> {
     let _waiting = house.gate.waiting.try_acquire().map_err(|_full| Problem::many_logins())?;
-    let hashing = tokio::time::timeout(LONGEST_WAIT, house.gate.hashing.acquire()).await;
-    let _hashing = hashing.ok().and_then(Result::ok).ok_or_else(Problem::many_logins)?;
-    let compared = tokio::task::spawn_blocking(move || hash.is(&password)).await;
+    let hashing = tokio::time::timeout(LONGEST_WAIT, house.gate.hashing.clone().acquire_owned()).await;
+    let hashing = hashing.ok().and_then(Result::ok).ok_or_else(Problem::many_logins)?;
+    let compared = tokio::task::spawn_blocking(move || {
+        // Whoever asks may go away meanwhile: the place is taken until the work is done.
+        let _hashing = hashing;
+        hash.is(&password)
+    })
+    .await;
     compared.map_err(|stopped| Problem::stopped(&stopped.to_string()))
 }
 
