@@ -7,12 +7,14 @@ use dwell_core::lab::ledger::GapLedger;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::totals::Totals;
 use dwell_store::{Books, Offset};
+use serde::de::DeserializeOwned;
 
 use crate::book::{Sealed, moved_to};
 use crate::error::EngineError;
 use crate::gaps::GapPage;
 use crate::keys;
 use crate::numbers::{Numbers, Series};
+use crate::quarter::{LENGTHS, LengthCounts, QUARTERS, Quarter};
 use crate::row::{OpenSession, SessionRow};
 use crate::rules::RulesOf;
 use crate::statement::Statement;
@@ -129,6 +131,44 @@ impl Desk {
             if count != 0 {
                 places.push((at, count));
             }
+        }
+        Ok(places)
+    }
+
+    /// Returns the sums of quarters of an hour from a moment on and before another, those without anything left out.
+    pub fn quarters(
+        &self,
+        app: &str,
+        (from, to): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Result<Vec<(Timestamp, Quarter)>, EngineError> {
+        self.measured(app, QUARTERS, (from, to), most)
+    }
+
+    /// Returns how many closed sessions were about how long, by the day on which the user was last seen, in the app's zone:
+    /// the moment is midnight in UTC of that date.
+    pub fn lengths(
+        &self,
+        app: &str,
+        (from, to): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Result<Vec<(Timestamp, LengthCounts)>, EngineError> {
+        self.measured(app, LENGTHS, (from, to), most)
+    }
+
+    fn measured<T: DeserializeOwned>(
+        &self,
+        app: &str,
+        tag: u8,
+        (from, to): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Result<Vec<(Timestamp, T)>, EngineError> {
+        let before = keys::point(app, tag, from.minus(Span::from_micros(1)));
+        let found = self.books.scan(&keys::series(app, tag), Some(&before), most)?;
+        let mut places = Vec::new();
+        for (key, bytes) in found {
+            let Some(at) = keys::moment_at_end(&key).filter(|at| *at < to) else { break };
+            places.push((at, read(app, "what sessions come to", &bytes)?));
         }
         Ok(places)
     }

@@ -12,6 +12,7 @@ use crate::error::EngineError;
 use crate::gaps::GapChanges;
 use crate::keys;
 use crate::numbers::{Numbers, Series};
+use crate::quarter::Measured;
 use crate::record::Record;
 use crate::row::SessionRow;
 use crate::rules::AppRules;
@@ -63,6 +64,7 @@ pub(crate) struct Sheet {
     pub changes: Changes,
     pub tallies: Vec<Tally>,
     pub points: BTreeMap<(usize, Series, i64), i64>,
+    pub measured: Measured,
     /// Parts of books that were put on the shelf in this turn.
     pub fresh: HashMap<Vec<u8>, Vec<u8>>,
     /// The earliest deadline under which somebody is listed now and was not before.
@@ -86,6 +88,7 @@ impl Sheet {
             changes: Changes::up_to(offset),
             tallies: Vec::new(),
             points: BTreeMap::new(),
+            measured: Measured::default(),
             fresh: HashMap::new(),
             first_listed: None,
             paper: Paper::default(),
@@ -104,6 +107,7 @@ impl Sheet {
         for (point, count) in other.points {
             *self.points.entry(point).or_default() += count;
         }
+        self.measured.append(other.measured);
         self.fresh.extend(other.fresh);
         self.first_listed = self.first_listed.into_iter().chain(other.first_listed).min();
     }
@@ -244,6 +248,7 @@ impl Sheet {
             let session = &stated.closed.session;
             self.add(app, Series::Started, floor(session.started_at, MINUTE), 1);
             self.add(app, Series::Ended, floor(session.ended_at, MINUTE), 1);
+            self.measured.close(app, session, &scene.apps[app].rules.zone, 1);
             let row = SessionRow::of(stated, |key| book.text_of(key));
             self.changes.put(keys::session(&scene.apps[app].name, user, stated), written(&row));
             let news = if 0 < row.amended { News::Amended(row) } else { News::Ended(row) };
@@ -272,6 +277,7 @@ impl Sheet {
         let session = &stated.closed.session;
         self.add(app, Series::Started, floor(session.started_at, MINUTE), -1);
         self.add(app, Series::Ended, floor(session.ended_at, MINUTE), -1);
+        self.measured.close(app, session, &scene.apps[app].rules.zone, -1);
         self.changes.delete(keys::session(&scene.apps[app].name, user, stated));
         self.tell(app, user, News::Retracted(stated.id.to_string()));
     }
@@ -281,6 +287,9 @@ impl Sheet {
     }
 
     fn add(&mut self, app: usize, series: Series, at: Timestamp, count: i64) {
+        if series == Series::Started {
+            self.measured.start(app, at, count);
+        }
         *self.points.entry((app, series, at.as_micros())).or_default() += count;
     }
 

@@ -192,7 +192,7 @@ impl<'t> Turn<'t> {
             }
             self.cache.put(key, bytes);
         }
-        let Sheet { mut changes, tallies, points, fresh, first_listed, .. } =
+        let Sheet { mut changes, tallies, points, measured, fresh, first_listed, .. } =
             std::mem::replace(&mut self.sheet, Sheet::new(offset));
         for (key, bytes) in fresh {
             changes.put(key, bytes);
@@ -205,6 +205,7 @@ impl<'t> Turn<'t> {
             let before = value.map(|bytes| read::<i64>("", "a series", &bytes)).transpose()?.unwrap_or(0);
             changes.put(key.clone(), written(&(before + count)));
         }
+        measured.write(&self.apps, |keys| self.load(keys), &mut changes)?;
         for (app, tally) in tallies.into_iter().enumerate() {
             self.put_tally(app, tally, &mut changes)?;
         }

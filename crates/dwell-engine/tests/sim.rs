@@ -11,7 +11,7 @@ use dwell_core::lab::lengths::Grid;
 use dwell_core::policy::{Policy, Version};
 use dwell_core::session::{ClosedSession, Sessionizer};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
-use dwell_engine::{AppRules, Desk, Fill, News, Record, RulesOf, Series, SessionRow, Worker, WorkerOptions};
+use dwell_engine::{AppRules, Desk, Fill, News, Quarter, Record, RulesOf, Series, SessionRow, Worker, WorkerOptions};
 use dwell_store::{Batch, Books, Log, MemoryBooks, MemoryLog};
 use proptest::prelude::*;
 
@@ -240,6 +240,11 @@ proptest! {
         let sum = |series| desk.series(APP, series, ever, 10_000).unwrap().iter().map(|(_, count)| count).sum::<i64>();
         prop_assert_eq!(sum(Series::Started), closed_in_all + open_in_all);
         prop_assert_eq!(sum(Series::Ended), closed_in_all);
+        let rows: Vec<SessionRow> = (0..3).flat_map(|number| house.sessions(&user(number))).collect();
+        prop_assert_eq!(quarters(&desk), quarters_of(&rows, open_in_all));
+        let days = desk.lengths(APP, ever, 10_000).unwrap();
+        let in_days: Vec<i64> = days.iter().map(|(_, counts)| counts.sessions()).filter(|count| *count != 0).collect();
+        prop_assert_eq!(in_days, ended_by_day(&rows));
         // The live lab is the lab of all events in order.
         prop_assert_eq!(desk.lab(APP).unwrap(), lab(&said, 3));
         // Who follows the feed knows the same sessions in the end.
@@ -286,7 +291,64 @@ proptest! {
         let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
         let started: i64 = house.desk().series(APP, Series::Started, ever, 10_000).unwrap().iter().map(|(_, count)| count).sum();
         prop_assert_eq!(started, closed.len() as i64 + i64::from(open));
+        prop_assert_eq!(quarters(&house.desk()), quarters_of(&house.sessions("user1"), i64::from(open)));
     }
+}
+
+/// All quarters of an hour together.
+fn quarters(desk: &Desk) -> Quarter {
+    let mut sum = Quarter::default();
+    let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
+    desk.quarters(APP, ever, 10_000).unwrap().iter().for_each(|(_, quarter)| sum.add(quarter));
+    sum
+}
+
+/// What they have to be when these are all closed sessions, and so many are open.
+fn quarters_of(rows: &[SessionRow], open: i64) -> Quarter {
+    let sum = |of: fn(&SessionRow) -> i64| rows.iter().map(of).sum();
+    Quarter {
+        started: rows.len() as i64 + open,
+        ended: rows.len() as i64,
+        length: sum(|row| row.ended_at - row.started_at),
+        foreground: sum(|row| row.foreground_time),
+        playing: sum(|row| row.playing_time),
+    }
+}
+
+/// How many sessions ended on each day on which any did.
+fn ended_by_day(rows: &[SessionRow]) -> Vec<i64> {
+    let mut days = BTreeMap::new();
+    for row in rows {
+        *days.entry(row.ended_at.div_euclid(86_400_000_000)).or_insert(0) += 1;
+    }
+    days.into_values().collect()
+}
+
+#[test]
+fn a_session_counts_in_its_quarter_and_on_its_day_in_the_zone_of_the_app() {
+    let east = Zone { offsets: vec![(Timestamp::MIN, 9 * 3_600)] };
+    let rules = Arc::new(AppRules::of(&Policy::default(), east));
+    let house = House::new();
+    *house.worker.borrow_mut() = worker_under(house.log.clone(), house.books.clone(), rules);
+    let action = |minute, number| Said { user: 0, kind: EventKind::Action, minute, number };
+    house.say(&[action(1, 0), action(21, 1)], None);
+    house.work(1_000);
+    let at = |micros: i64| Timestamp::from_micros(micros);
+    let ever = (at(BEGIN - 86_400_000_000), at(BEGIN + 2 * 86_400_000_000));
+    let told = house.desk().quarters(APP, ever, 10).unwrap();
+    let quarter = 15 * MINUTE;
+    let begin = (BEGIN + MINUTE).div_euclid(quarter) * quarter;
+    let end = (BEGIN + 21 * MINUTE).div_euclid(quarter) * quarter;
+    assert_ne!(begin, end);
+    let started = Quarter { started: 1, ..Quarter::default() };
+    assert_eq!(told.first(), Some(&(at(begin), started)));
+    assert_eq!(
+        told.last().map(|(when, quarter)| (*when, quarter.ended, quarter.length)),
+        Some((at(end), 1, 20 * MINUTE))
+    );
+    let days = house.desk().lengths(APP, ever, 10).unwrap();
+    let day = (BEGIN + 21 * MINUTE + 9 * 60 * MINUTE).div_euclid(86_400_000_000) * 86_400_000_000;
+    assert_eq!(days.iter().map(|(when, counts)| (*when, counts.sessions())).collect::<Vec<_>>(), [(at(day), 1)]);
 }
 
 #[test]

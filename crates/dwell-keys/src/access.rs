@@ -106,7 +106,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Says whether the holder may do `what` in this app: the one place in which apps are kept apart.
+    /// Says whether the holder may do `what` in this app: the one place in which apps are kept apart for keys.
     ///
     /// A write key may do none of these, since everybody has it.
     #[must_use]
@@ -115,6 +115,17 @@ impl Access {
             Role::Write => false,
             Role::Secret(scopes) => self.is_of(app) && scopes.allow(what),
             Role::Admin => true,
+        }
+    }
+
+    /// Returns what the holder may do, wherever they may.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
+        match self.role {
+            Role::Write => Scopes::default(),
+            Role::Secret(scopes) if scopes.allow(Scope::AdminApp) => Scope::ALL.into_iter().collect(),
+            Role::Secret(scopes) => scopes,
+            Role::Admin => Scope::ALL.into_iter().collect(),
         }
     }
 

@@ -92,6 +92,48 @@ pub enum RegistryError {
     Random(#[from] getrandom::Error),
 }
 
+/// Why accounts could not be read or changed. For the file, the same holds as for apps and keys.
+#[derive(thiserror::Error, Debug)]
+pub enum AccountError {
+    /// The file could not be read or replaced.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is not what we write.
+    #[error("{}:{line}: {problem}; nothing was changed: mend it there, or put back a copy of the file from a backup", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it, counted from 1.
+        line: usize,
+        /// What stands there.
+        problem: String,
+    },
+    /// The file was there, and is not any more.
+    #[error("{} is gone; put it back: until then the accounts that were read before hold", path.display())]
+    Gone {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Somebody has that name.
+    #[error("there is an account {name:?} already")]
+    AccountThere {
+        /// The name that they have.
+        name: String,
+    },
+    /// Nobody has that name.
+    #[error("there is no account {asked:?}; `dwell accounts list` shows all")]
+    NoAccount {
+        /// What was asked for.
+        asked: String,
+    },
+    /// More accounts than are looked after.
+    #[error("there are {most} accounts already, which is the most")]
+    TooMany {
+        /// How many there may be.
+        most: usize,
+    },
+}
+
 impl From<FileError> for RegistryError {
     fn from(error: FileError) -> Self {
         RegistryError::File { error }

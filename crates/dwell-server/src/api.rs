@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::House;
-use crate::auth::{presented_key, reader_of, who};
+use crate::auth::{Asking, asking, reader_of};
 use crate::problem::Problem;
 
 /// How many rows a page has at most, and unless said otherwise.
@@ -67,13 +67,12 @@ pub(crate) async fn app(State(house): State<Arc<House>>, headers: HeaderMap, uri
     })))
 }
 
-/// The apps that a key may read: its own, or with the admin key all. Their write keys are public.
+/// The apps that somebody may read: with a key its own, with the admin key all. Their write keys are public.
 pub(crate) async fn apps(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
-    let key = presented_key(&headers, &uri).ok_or_else(Problem::no_key)?;
-    let access = who(&house, &key)?;
+    let asking = asking(&house, &headers, &uri)?;
     let now = (house.clock)();
     let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
-    let apps = registry.apps().filter(|app| access.may(Scope::Read, &app.id));
+    let apps = registry.apps().filter(|app| asking.may(Scope::Read, &app.id));
     let apps: Vec<Value> = apps
         .map(|app| {
             let opens = |key: &&Key| key.role == Role::Write && key.state(now) == KeyState::Valid;
@@ -82,8 +81,8 @@ pub(crate) async fn apps(State(house): State<Arc<House>>, headers: HeaderMap, ur
             json!({ "app": app.id.as_str(), "name": app.name.as_str(), "zone": app.zone.as_str(), "write_keys": write_keys })
         })
         .collect();
-    // Whoever holds the admin key may read all, also where there is no app yet.
-    if apps.is_empty() && access.role != Role::Admin {
+    // Whoever may read all may do so where there is no app yet, too.
+    if apps.is_empty() && !asking.may_run() && matches!(asking, Asking::Key(..)) {
         return Err(Problem::may_not(Scope::Read));
     }
     Ok(Json(json!({ "apps": apps })))

@@ -5,11 +5,13 @@ use std::sync::{Arc, PoisonError};
 use axum::http::{HeaderMap, Uri, header};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
-use dwell_keys::access::{Access, Scope};
-use dwell_keys::app::App;
+use dwell_keys::access::{Access, Role, Scope};
+use dwell_keys::account::Account;
+use dwell_keys::app::{App, AppId};
 use dwell_keys::key::Label;
 
 use crate::House;
+use crate::login::{account_of, has_pass};
 use crate::problem::Problem;
 
 /// Returns the key in the headers or the query, wherever SDKs put it.
@@ -50,43 +52,84 @@ pub(crate) fn reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result
     holder_of(house, headers, uri, Scope::Read)
 }
 
-/// Returns the id of the app in which the holder of the key may do something.
+/// Returns the id of the app in which somebody may do something.
 pub(crate) fn holder_of(house: &House, headers: &HeaderMap, uri: &Uri, what: Scope) -> Result<String, Problem> {
-    let (access, app) = asked_about(house, headers, uri)?;
-    if access.may(what, &app.id) { Ok(app.id.to_string()) } else { Err(Problem::may_not(what)) }
+    let (asking, app) = asked_about(house, headers, uri)?;
+    if asking.may(what, &app.id) { Ok(app.id.to_string()) } else { Err(Problem::may_not(what)) }
 }
 
 /// Returns the app whose policy somebody may read: readers, and those who put another one.
 pub(crate) fn policy_reader_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<Arc<App>, Problem> {
-    let (access, app) = asked_about(house, headers, uri)?;
-    let may = [Scope::Read, Scope::WritePolicy].into_iter().any(|scope| access.may(scope, &app.id));
+    let (asking, app) = asked_about(house, headers, uri)?;
+    let may = [Scope::Read, Scope::WritePolicy].into_iter().any(|scope| asking.may(scope, &app.id));
     if may { Ok(app) } else { Err(Problem::may_not(Scope::Read)) }
 }
 
-/// Returns the app whose policy somebody may put, and what may be seen of their key.
+/// Returns the app whose policy somebody may put, and their name as its author.
 pub(crate) fn policy_writer_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Arc<App>, String), Problem> {
-    let (access, app) = asked_about(house, headers, uri)?;
-    if !access.may(Scope::WritePolicy, &app.id) {
-        return Err(Problem::may_not_put_policy());
-    }
-    // It was just found to be a key of ours.
-    let label = presented_key(headers, uri).and_then(|key| Label::parse(&key).ok()).ok_or_else(Problem::unknown_key)?;
-    Ok((app, label.to_string()))
+    let (asking, app) = asked_about(house, headers, uri)?;
+    if asking.may(Scope::WritePolicy, &app.id) { Ok((app, asking.name())) } else { Err(Problem::may_not_put_policy()) }
 }
 
-/// Returns who is asking, and about which app: that of the key, or the one that the admin names.
-fn asked_about(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Access, Arc<App>), Problem> {
-    let key = presented_key(headers, uri).ok_or_else(Problem::no_key)?;
-    let access = who(house, &key)?;
-    let app = match &access.app {
-        Some(app) => app.clone(),
-        None => {
-            let asked = query_value(uri, "app").ok_or_else(Problem::which_app)?;
-            let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
-            registry.app(&asked).map_err(|_unknown| Problem::not_found("app"))?.clone()
+/// Who is asking: the holder of a key, or somebody who signed in.
+pub(crate) enum Asking {
+    /// What the key is for, and what may be seen of it.
+    Key(Access, Label),
+    Person(Account),
+}
+
+impl Asking {
+    /// Says whether they may do `what` in this app.
+    pub fn may(&self, what: Scope, app: &AppId) -> bool {
+        match self {
+            Asking::Key(access, _) => access.may(what, app),
+            Asking::Person(account) => account.may(what, app),
         }
-    };
-    Ok((access, app))
+    }
+
+    /// Says whether they may do what is not of one app alone.
+    pub fn may_run(&self) -> bool {
+        match self {
+            Asking::Key(access, _) => access.role == Role::Admin,
+            Asking::Person(account) => account.may_run(),
+        }
+    }
+
+    /// Returns by what they are known: the label of the key, or the name of the account.
+    pub fn name(&self) -> String {
+        match self {
+            Asking::Key(_, label) => label.to_string(),
+            Asking::Person(account) => account.name.to_string(),
+        }
+    }
+}
+
+/// Returns who is asking. A key in the request stands above the cookie that a browser sends by itself.
+pub(crate) fn asking(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<Asking, Problem> {
+    if let Some(key) = presented_key(headers, uri) {
+        let access = who(house, &key)?;
+        let label = Label::parse(&key).map_err(|_no_key| Problem::unknown_key())?;
+        return Ok(Asking::Key(access, label));
+    }
+    match account_of(house, headers) {
+        Some(account) => Ok(Asking::Person(account)),
+        None if has_pass(house, headers) => Err(Problem::signed_out()),
+        None => Err(Problem::no_key()),
+    }
+}
+
+/// Returns who is asking, and about which app: that of the key, or the one that is named.
+pub(crate) fn asked_about(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Asking, Arc<App>), Problem> {
+    let asking = asking(house, headers, uri)?;
+    if let Asking::Key(Access { app: Some(app), .. }, _) = &asking {
+        let app = app.clone();
+        return Ok((asking, app));
+    }
+    let asked = query_value(uri, "app").ok_or_else(Problem::which_app)?;
+    let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
+    // Whoever may read nothing of an app is not told that it is there.
+    let found = registry.app(&asked).ok().filter(|app| asking.may(Scope::Read, &app.id)).cloned();
+    Ok((asking, found.ok_or_else(|| Problem::not_found("app"))?))
 }
 
 pub(crate) fn who(house: &House, key: &str) -> Result<Access, Problem> {

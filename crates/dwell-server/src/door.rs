@@ -5,7 +5,7 @@ mod pace;
 
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -64,7 +64,7 @@ pub async fn serve(
         door.turned_away.clone(),
         patience,
     );
-    let service = router.into_make_service();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     match &door.tls {
         None => {
             let mut server = axum_server::from_tcp(listener)?.acceptor(guard).handle(handle);

@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use dwell_core::event::EventKind;
 use dwell_core::time::Span;
 use dwell_dialect::answer::{self, Fates};
@@ -19,10 +18,10 @@ use dwell_dialect::segment::{self, Decoded};
 use dwell_engine::Record;
 use dwell_keys::app::App;
 use dwell_store::Batch;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::House;
 use crate::auth::{presented_key, writer_of};
+use crate::body::read;
 use crate::policy::words_of;
 use crate::problem::Problem;
 
@@ -139,17 +138,6 @@ fn record_of<'a>(app: &'a str, event: &'a Event<'_>) -> Record<'a> {
         device: event.device.as_deref(),
         platform: event.platform.as_deref(),
         campaign: event.campaign.as_deref(),
-    }
-}
-
-/// Reads a body, which may have so many bytes and take so long.
-pub(crate) async fn read(house: &House, body: Body, most: usize) -> Result<Bytes, Problem> {
-    let reading = tokio::time::timeout(house.body_timeout, Limited::new(body, most).collect());
-    match reading.await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(most)),
-        Ok(Err(error)) => Err(Problem::bad_request(format!("the body could not be read: {error}"))),
-        Err(_elapsed) => Err(Problem::too_slow()),
     }
 }
 

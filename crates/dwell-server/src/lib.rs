@@ -9,12 +9,16 @@
 
 mod api;
 mod auth;
+mod body;
 mod dashboard;
 mod document;
 pub mod door;
 mod ingest;
+mod keys;
 mod lab;
+mod login;
 mod metrics;
+mod overview;
 mod policy;
 mod problem;
 mod settings;
@@ -35,11 +39,13 @@ use dwell_core::time::Timestamp;
 use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
 use dwell_engine::Desk;
+use dwell_keys::accounts::Accounts;
 use dwell_keys::registry::Registry;
 use dwell_policy::policies::{Base, Policies};
 use dwell_store::Log;
 use tower_http::compression::CompressionLayer;
 
+use crate::login::Gate;
 use crate::metrics::Counts;
 use crate::traffic::Traffic;
 pub use crate::webhooks::{SessionFeed, WORDS};
@@ -55,6 +61,8 @@ pub struct House {
     pub desk: Desk,
     /// Who knows the apps and their keys.
     pub registry: Arc<RwLock<Registry>>,
+    /// Who signs in by name and password.
+    pub accounts: Arc<RwLock<Accounts>>,
     /// What holds in each app.
     pub policies: Arc<Policies>,
     /// What time it is.
@@ -79,6 +87,7 @@ pub struct House {
     pub turned_away: Arc<AtomicU64>,
     counts: Counts,
     traffic: Traffic,
+    gate: Gate,
 }
 
 /// What is to be watched of the log and the disk under it.
@@ -107,7 +116,7 @@ pub struct Machine {
 }
 
 impl House {
-    /// Puts a house together with the usual limits, and the usual policy for apps that have none.
+    /// Puts a house together with the usual limits, the usual policy for apps that have none, and nobody who signs in.
     #[must_use]
     pub fn new(log: Arc<dyn Log>, desk: Desk, registry: Arc<RwLock<Registry>>, clock: Clock) -> Self {
         let data = registry.read().unwrap_or_else(PoisonError::into_inner).folder().to_owned();
@@ -115,6 +124,7 @@ impl House {
             log,
             desk,
             registry,
+            accounts: Arc::new(RwLock::new(Accounts::unread(&data))),
             policies: Arc::new(Policies::new(&data, Base::default())),
             clock,
             limits: Limits::default(),
@@ -128,6 +138,7 @@ impl House {
             turned_away: Arc::default(),
             counts: Counts::default(),
             traffic: Traffic::default(),
+            gate: Gate::default(),
         }
     }
 }
@@ -142,8 +153,8 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
         ("/openapi.json", get(document::openapi)),
         ("/docs", get(document::docs)),
         ("/v1/app", get(api::app)),
-        ("/v1/apps", get(api::apps)),
         ("/v1/series", get(api::series)),
+        ("/v1/overview", get(overview::overview)),
         // The longest answer there is. It holds numbers only, so that its length tells nothing of a secret.
         ("/v1/lab", get(lab::lab).layer(CompressionLayer::new())),
         ("/v1/users", get(api::users)),
@@ -161,20 +172,23 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
 
 /// Returns everything that is answered.
 pub fn router(house: Arc<House>) -> Router {
-    let policy = policy::routes().into_iter().map(|(path, method, _)| (path, method));
+    let others = policy::routes().into_iter().chain(login::routes()).chain(keys::routes());
+    let others = others.map(|(path, method, _)| (path, method));
     routes()
         .into_iter()
-        .chain(policy)
+        .chain(others)
         .chain(dashboard::routes())
         .fold(Router::new(), |router, (path, method)| router.route(path, method))
         .method_not_allowed_fallback(|| async { problem::Problem::only_read() })
         .fallback(ingest::ingest)
+        .layer(middleware::from_fn_with_state(house.clone(), login::only_our_pages))
         .layer(middleware::from_fn(any_origin))
         .layer(middleware::from_fn_with_state(house.clone(), traffic::count))
         .with_state(house)
 }
 
-/// Lets pages of any origin send events: the write key is public, and nothing is answered by cookies.
+/// Lets pages of any origin send events: the write key is public. What a cookie opens they cannot read, since browsers hide
+/// an answer to everybody from pages that had cookies sent with their question.
 async fn any_origin(request: Request, next: Next) -> Response {
     use axum::http::{HeaderValue, Method, StatusCode, header};
     let preflight = request.method() == Method::OPTIONS;

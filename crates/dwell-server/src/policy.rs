@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dwell_core::policy::Standing;
@@ -20,20 +20,16 @@ use dwell_policy::history::{History, Put};
 use dwell_policy::policies::{MOST_TEXT_BYTES, NewVersion, Policies};
 use dwell_policy::text::{from_json, not_obeyed, to_json};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::House;
 use crate::api::{PageOf, asked_in, when};
 use crate::auth::{policy_reader_of, policy_writer_of};
-use crate::ingest::read;
+use crate::body::{Route, json_in, on_disk, read};
 use crate::problem::Problem;
 
 /// The largest body: in JSON, a text may be up to twice as long, and a note is short.
 const MOST_BODY_BYTES: usize = 2 * MOST_TEXT_BYTES + (16 << 10);
-
-/// A path, what answers there, and the methods by which it is asked.
-type Route = (&'static str, MethodRouter<Arc<House>>, &'static [&'static str]);
 
 /// Every route of this room.
 pub(crate) fn routes() -> [Route; 4] {
@@ -76,7 +72,7 @@ struct PutBody {
 async fn put(State(house): State<Arc<House>>, request: Request<Body>) -> Result<Response, Problem> {
     let (app, author) = policy_writer_of(&house, request.headers(), request.uri())?;
     let replaces = replaced_in(request.headers())?;
-    let body: PutBody = body_of(&house, request).await?;
+    let body: PutBody = json_in(&read(&house, request.into_body(), MOST_BODY_BYTES).await?)?;
     let text = match (body.policy, body.text) {
         (Some(policy), None) => from_json(&policy).map_err(VersionError::from)?,
         (None, Some(text)) => text,
@@ -112,7 +108,7 @@ async fn restore(
     let (app, author) = policy_writer_of(&house, request.headers(), request.uri())?;
     let number = number_in(&number)?;
     let replaces = replaced_in(request.headers())?;
-    let body: RestoreBody = body_of(&house, request).await?;
+    let body: RestoreBody = json_in(&read(&house, request.into_body(), MOST_BODY_BYTES).await?)?;
     let from = from_in(&app, body.effective_from.as_deref())?;
     let now = (house.clock)();
     on_disk(move || {
@@ -156,17 +152,6 @@ async fn version(
         Ok(Json(whole_json(&house.policies, &app, &history, number, now)?).into_response())
     })
     .await
-}
-
-/// Does what waits for the disk where nobody else waits for it.
-async fn on_disk(act: impl FnOnce() -> Result<Response, Problem> + Send + 'static) -> Result<Response, Problem> {
-    match tokio::task::spawn_blocking(act).await {
-        Ok(answer) => answer,
-        Err(stopped) => match stopped.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(stopped) => Err(Problem::stopped(&stopped.to_string())),
-        },
-    }
 }
 
 /// What is told of the policy of an app, with the number by which the next put names what it replaces.
@@ -241,11 +226,4 @@ fn number_in(text: &str) -> Result<u32, Problem> {
 
 fn read_cursor(bytes: &[u8]) -> Option<u32> {
     bytes.try_into().ok().map(u32::from_be_bytes)
-}
-
-/// Reads a body of JSON; none at all is an empty one.
-async fn body_of<T: DeserializeOwned>(house: &House, request: Request<Body>) -> Result<T, Problem> {
-    let bytes = read(house, request.into_body(), MOST_BODY_BYTES).await?;
-    let bytes = if bytes.is_empty() { b"{}".as_slice() } else { bytes.as_ref() };
-    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))
 }

@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dwell_engine::EngineError;
 use dwell_keys::access::Scope;
+use dwell_keys::error::RegistryError;
+use dwell_keys::whole_file::FileError;
 use dwell_policy::error::VersionError;
 use dwell_store::StoreError;
 use serde::Serialize;
@@ -35,7 +37,36 @@ impl Problem {
     }
 
     pub fn no_key() -> Self {
-        Problem::new(StatusCode::UNAUTHORIZED, "no_key", "no key was sent: put it after `Authorization: Bearer `")
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "no_key",
+            "no key was sent: put it after `Authorization: Bearer `, or sign in at /v1/login",
+        )
+    }
+
+    pub fn signed_out() -> Self {
+        let detail = "this pass has ended: sign in again";
+        Problem::new(StatusCode::UNAUTHORIZED, "signed_out", detail)
+    }
+
+    pub fn wrong_password() -> Self {
+        let detail = "there is no account with this name and this password";
+        Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", detail)
+    }
+
+    pub fn too_often(seconds: u32) -> Self {
+        let detail = "too many attempts to sign in: wait a while";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_often", detail).again_in(seconds)
+    }
+
+    pub fn many_logins() -> Self {
+        let detail = "many sign in at this moment: try again";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).again_in(2)
+    }
+
+    pub fn not_our_page() -> Self {
+        let detail = "a change by cookie is taken from the pages of this server only; programs send a key";
+        Problem::new(StatusCode::FORBIDDEN, "not_our_page", detail)
     }
 
     pub fn unknown_key() -> Self {
@@ -46,8 +77,8 @@ impl Problem {
         let forbidden = |detail: &str| Problem::new(StatusCode::FORBIDDEN, "may_not_read", detail);
         match what {
             Scope::Read => forbidden("a write key only sends events; reading needs a secret key"),
-            Scope::WritePolicy => forbidden("this needs a secret key with the scope write_policy"),
-            Scope::AdminApp => forbidden("this needs a secret key with the scope admin_app"),
+            Scope::WritePolicy => forbidden("this needs an analyst, or a secret key with the scope write_policy"),
+            Scope::AdminApp => forbidden("this needs an admin, or a secret key with the scope admin_app"),
         }
     }
 
@@ -56,8 +87,13 @@ impl Problem {
     }
 
     pub fn may_not_put_policy() -> Self {
-        let detail = "putting a policy needs a secret key of scope write_policy or admin_app, or the admin key";
+        let detail = "putting a policy needs an analyst or admin, a secret key of scope write_policy or admin_app, or the admin key";
         Problem::new(StatusCode::FORBIDDEN, "may_not_put_policy", detail)
+    }
+
+    pub fn may_not_run() -> Self {
+        let detail = "adding an app needs an admin of all apps, or the admin key";
+        Problem::new(StatusCode::FORBIDDEN, "may_not_run", detail)
     }
 
     pub fn which_version() -> Self {
@@ -70,7 +106,7 @@ impl Problem {
     }
 
     pub fn which_app() -> Self {
-        Problem::new(StatusCode::BAD_REQUEST, "which_app", "the admin key reads every app: say which one with `?app=`")
+        Problem::new(StatusCode::BAD_REQUEST, "which_app", "this is of one app: say which one with `?app=`")
     }
 
     pub fn not_found(what: &str) -> Self {
@@ -157,6 +193,30 @@ impl From<VersionError> for Problem {
             VersionError::Io { .. } | VersionError::Damaged { .. } => {
                 problem(StatusCode::SERVICE_UNAVAILABLE, "store").again_in(30)
             }
+        }
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let problem = |status, code| Problem::new(status, code, error.to_string());
+        match &error {
+            RegistryError::NoApp { .. } => Problem::not_found("app"),
+            RegistryError::NoKey { .. } => Problem::not_found("key"),
+            RegistryError::AppThere { .. } => problem(StatusCode::CONFLICT, "app_there"),
+            RegistryError::KeyIsOver { .. } | RegistryError::KeyIsReplaced { .. } => {
+                problem(StatusCode::CONFLICT, "key_is_over")
+            }
+            RegistryError::NoScope | RegistryError::TooManyWords { .. } | RegistryError::AdminThere { .. } => {
+                problem(StatusCode::BAD_REQUEST, "bad_request")
+            }
+            RegistryError::File { error: FileError::Busy { .. } } => {
+                problem(StatusCode::SERVICE_UNAVAILABLE, "busy").again_in(1)
+            }
+            RegistryError::File { .. }
+            | RegistryError::Damaged { .. }
+            | RegistryError::Gone { .. }
+            | RegistryError::Random(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "store").again_in(30),
         }
     }
 }

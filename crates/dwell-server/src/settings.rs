@@ -64,7 +64,7 @@ pub(crate) async fn rudderstack(
 }
 
 /// Returns what the client spoke to come here. Without it the SDK of the web sends events by HTTPS, whatever it asked by.
-fn scheme(house: &House, headers: &HeaderMap) -> &'static str {
+pub(crate) fn scheme(house: &House, headers: &HeaderMap) -> &'static str {
     match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
         Some(b"https") => "https",
         Some(b"http") => "http",

@@ -14,7 +14,8 @@ use serde::Deserialize;
 
 use crate::House;
 use crate::api::{asked_in, statement_json};
-use crate::auth::reader_of;
+use crate::auth::{presented_key, reader_of};
+use crate::login::still_in;
 use crate::problem::Problem;
 
 /// How often the books are looked into for more.
@@ -30,6 +31,8 @@ pub(crate) struct Asked {
 }
 
 struct Following {
+    headers: HeaderMap,
+    by_pass: bool,
     house: Arc<House>,
     app: String,
     next: u64,
@@ -50,7 +53,8 @@ pub(crate) async fn stream(
         (None, Some(from)) => from,
         (None, None) => house.desk.numbers(&app)?.next,
     };
-    let following = Following { house, app, next, ready: Vec::new().into_iter() };
+    let by_pass = presented_key(&headers, &uri).is_none();
+    let following = Following { headers, by_pass, house, app, next, ready: Vec::new().into_iter() };
     let events = futures_util::stream::unfold(following, |mut following| async {
         loop {
             if let Some(event) = following.ready.next() {
@@ -58,6 +62,10 @@ pub(crate) async fn stream(
             }
             // A client that is told to come again goes on where it was.
             if following.house.stopping.load(Ordering::Relaxed) {
+                return None;
+            }
+            // So is one who was signed out, and is told then that they are.
+            if following.by_pass && !still_in(&following.house, &following.headers) {
                 return None;
             }
             // When the books cannot be read the stream ends, and the client comes again with what it had.

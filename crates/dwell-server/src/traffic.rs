@@ -78,7 +78,7 @@ impl Traffic {
 fn class(path: &str) -> usize {
     let word = match path {
         "/healthz" | "/readyz" | "/version" | "/metrics" | "/docs" | "/openapi.json" => "operation",
-        "/v1/app" | "/v1/series" => "app",
+        "/v1/app" | "/v1/series" | "/v1/overview" => "app",
         _ if path.starts_with("/v1/users") => "users",
         _ if path.starts_with("/v1/sessions") => "sessions",
         _ if path.starts_with("/v1/projects/") || path.starts_with("/sourceConfig") => "settings",

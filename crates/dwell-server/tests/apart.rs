@@ -22,7 +22,8 @@ use tower::ServiceExt;
 const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
 /// Every route that tells of an app, for a user whom only the other app knows.
-const READ: [&str; 6] = [
+const READ: [&str; 7] = [
+    "/v1/overview?days=2&last=today",
     "/v1/app",
     "/v1/users",
     "/v1/users/secret-ada",
@@ -237,7 +238,11 @@ async fn nobody_reads_what_is_not_theirs() {
         let (status, body) = street.ask(path, Some(&street.ours)).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         assert!(
-            path.contains("series") || path == "/v1/app" || body.contains("secret-ada") || body.contains("timed_out")
+            path.contains("series")
+                || path == "/v1/app"
+                || body.contains("\"ended\":1")
+                || body.contains("secret-ada")
+                || body.contains("timed_out")
         );
         let (status, body) = street.ask(path, None).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{path} without a key: {body}");
@@ -250,7 +255,7 @@ async fn nobody_reads_what_is_not_theirs() {
                 _ => &[StatusCode::UNAUTHORIZED],
             };
             assert!(allowed.contains(&status), "{path} with {what}: {status} {body}");
-            for secret in ["secret-ada", "secret-phone", "timed_out", "\"count\":1", "\"users\":1"] {
+            for secret in ["secret-ada", "secret-phone", "timed_out", "\"ended\":1", "\"count\":1", "\"users\":1"] {
                 assert!(!body.contains(secret), "{path} with {what} tells {secret}: {body}");
             }
             assert!(!path.contains("secret-ada") || status != StatusCode::OK, "{path} with {what}: {body}");

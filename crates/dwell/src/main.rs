@@ -66,6 +66,8 @@ enum Command {
     Doctor(commands::doctor::Doctor),
     /// Make keys, show them, rotate and revoke them
     Keys(commands::keys::Keys),
+    /// Let people sign in by name and password, and end that
+    Accounts(commands::accounts::AccountsArgs),
     /// Say who is told of sessions, and see how deliveries stand
     Webhooks(commands::webhooks::WebhooksArgs),
     /// Check a configuration, or write the default one
@@ -102,6 +104,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Backup(args) => commands::backup::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
         Command::Keys(args) => commands::keys::run(args, &progress),
+        Command::Accounts(args) => commands::accounts::run(args),
         Command::Webhooks(args) => commands::webhooks::run(args, &progress),
         Command::Config(args) => commands::config::run(args),
         Command::Completions { shell } => {

@@ -1,7 +1,7 @@
 //! The live server as its users see it: the real binary in a folder of its own, asked by curl as the documents say.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -25,6 +25,9 @@ struct Server {
     app_key: String,
     webhook: String,
     policy_key: String,
+    admin_key: String,
+    /// What may be seen of a key that nobody needs.
+    spare_key: String,
 }
 
 impl Drop for Server {
@@ -42,6 +45,9 @@ impl Server {
         let write_key = app["write_key"].as_str().unwrap().to_owned();
         let key =
             |scope| run(folder.path(), &["keys", "add", "-q", "--app", "Reader", "--scope", scope]).trim().to_owned();
+        add_account(folder.path(), "ada", "admin");
+        let admin_key = run(folder.path(), &["keys", "add", "-q", "--admin"]).trim().to_owned();
+        let spare_key = key("read")[..13].to_owned();
         let (read_key, app_key, policy_key) = (key("read"), key("admin_app"), key("write_policy"));
         // Nobody is there, which harms nobody else.
         let add = ["webhooks", "add", "--app", "Reader", "--url", "https://hooks.invalid/dwell", "--json"];
@@ -50,7 +56,7 @@ impl Server {
         // So that the status of every answer is seen without changing what the documents say to run.
         fs::write(folder.path().join(".curlrc"), "write-out = \"%{stderr}%{http_code}\"\n").unwrap();
         let (process, address) = serve(folder.path(), &[]);
-        Server { folder, process, address, write_key, read_key, app_key, webhook, policy_key }
+        Server { folder, process, address, write_key, read_key, app_key, webhook, policy_key, admin_key, spare_key }
     }
 
     /// Returns the folder in which the binary lies, so that documents can call it by its name.
@@ -67,6 +73,8 @@ impl Server {
             .env("WRITE_KEY", &self.write_key)
             .env("READ_KEY", &self.read_key)
             .env("APP_KEY", &self.app_key)
+            .env("ADMIN_KEY", &self.admin_key)
+            .env("SPARE_KEY", &self.spare_key)
             .env("WEBHOOK_ID", &self.webhook)
             .env("POLICY_KEY", &self.policy_key)
             .env("PATH", format!("{}:{}", Server::binaries(), std::env::var("PATH").unwrap_or_default()))
@@ -105,6 +113,14 @@ fn run(folder: &Path, args: &[&str]) -> String {
     let Output { status, stdout, stderr } = dwell(folder).args(args).output().unwrap();
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
+}
+
+/// Adds somebody who signs in.
+fn add_account(folder: &Path, name: &str, role: &str) {
+    let adding = dwell(folder).args(["accounts", "add", name, "--role", role]).stdin(Stdio::piped()).spawn();
+    let mut adding = adding.unwrap();
+    adding.stdin.take().unwrap().write_all(b"correct horse battery\n").unwrap();
+    assert!(adding.wait().unwrap().success());
 }
 
 /// Starts the server on a port that is free, and returns it and its address.
@@ -181,7 +197,7 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    check_examples("api.md", 25);
+    check_examples("api.md", 30);
 }
 
 #[test]

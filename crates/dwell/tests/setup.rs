@@ -1,6 +1,7 @@
 //! Apps, keys and the configuration, as whoever sets Dwell up sees them.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -277,4 +278,48 @@ fn whoever_reads_a_list_may_stop_reading() {
     drop(listing.stdout.take());
     let output = listing.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs a command that reads a password.
+fn with_password(folder: &Path, args: &[&str], password: &str) -> Output {
+    let mut process =
+        command(folder, args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Who is refused before has not read it.
+    drop(process.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()));
+    process.wait_with_output().unwrap()
+}
+
+#[test]
+fn people_are_let_in_shown_and_shut_out() {
+    let folder = folder();
+    stdout(dwell(folder.path(), &["apps", "add", "Radio"]));
+    let add =
+        |args: &[&str], password: &str| with_password(folder.path(), &[&["accounts", "add"], args].concat(), password);
+    let said = stdout(add(&["ada", "--role", "admin"], "correct horse battery"));
+    assert_eq!(said, "ada may sign in as admin; a running server knows within a second\n");
+    stdout(add(&["bo@example.com", "--role", "viewer", "--app", "radio"], "correct horse battery"));
+    for (args, password, code, says) in [
+        (&["Ada", "--role", "viewer"][..], "correct horse battery", 1, "there is an account \"ada\" already"),
+        (&["cleo", "--role", "viewer"], "short", 1, "at least 12 characters, not 5"),
+        (&["cleo", "--role", "king"], "correct horse battery", 2, "none of admin, analyst, viewer"),
+        (&["a b", "--role", "viewer"], "correct horse battery", 2, "holds a blank"),
+        (&["cleo", "--role", "viewer", "--app", "Films"], "correct horse battery", 1, "there is no app \"Films\""),
+        (&["cleo"], "correct horse battery", 2, "--role"),
+    ] {
+        let output = add(args, password);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(says) && !said.contains(password), "{args:?}: {said}");
+    }
+    let list = stdout(dwell(folder.path(), &["accounts", "list"]));
+    assert!(list.contains("bo@example.com  viewer  Radio"), "{list}");
+    let before = json(folder.path(), &["accounts", "list"]);
+    assert_eq!((before.as_array().unwrap().len(), text(&before[0], "role")), (2, "admin"));
+    assert!(!before.to_string().contains("argon2"), "{before}");
+    stdout(with_password(folder.path(), &["accounts", "password", "ada"], "another password"));
+    let after = json(folder.path(), &["accounts", "list"]);
+    assert!(text(&before[0], "password_set_at") < text(&after[0], "password_set_at"));
+    stdout(dwell(folder.path(), &["accounts", "remove", "ada"]));
+    assert!(refused(folder.path(), &["accounts", "remove", "ada"]).1.contains("there is no account \"ada\""));
+    assert_eq!(json(folder.path(), &["accounts", "list"]).as_array().unwrap().len(), 1);
 }

@@ -6,6 +6,8 @@ import { csv, curveOf, histogram, nice, split, step, FROM, TO, type Lab } from '
 import { hear, MOST, newest, readEvents, silence, type Statement } from '../src/model/feed.ts'
 import { change, count, moment, signed, signedSpan, span } from '../src/model/format.ts'
 import { lanes, place, type Session } from '../src/model/lanes.ts'
+import { askedIn, csv as overviewCsv, queryOf, valueOf, METRICS, type Measures, type Overview } from '../src/model/overview.ts'
+import { withTimeout } from '../src/model/policy.ts'
 import { direction, sentence } from '../src/model/sentence.ts'
 import { readSpan, writeSpan } from '../src/model/span.ts'
 
@@ -160,6 +162,51 @@ describe('lanes', () => {
 
   test('midnight is hour 0', () => {
     assert.deepEqual(place('UTC', Date.parse('2026-01-05T00:00:00Z')), { date: '2026-01-05', hour: 0 })
+  })
+})
+
+describe('the text of a policy', () => {
+  test('has another timeout, and says all else as before', () => {
+    const text = '# ours\ntimeout = "20m" # as in the app\nidle_after = "5m"\n\n[platforms]\nios = "15m"\n'
+    assert.equal(withTimeout(text, '1h30m'), text.replace('"20m"', '"1h30m"'))
+    assert.equal(withTimeout('timeout="20m"', '15m'), 'timeout = "15m"')
+  })
+
+  test('where it says none, it says one before any table', () => {
+    assert.equal(withTimeout('', '15m'), 'timeout = "15m"\n')
+    // A key of a table is no timeout for everybody, nor is one that only begins so.
+    for (const text of ['[[audiences]]\nname = "vip"\ntimeout = "3h"\n', 'background_timeout = "5m"\n']) {
+      assert.equal(withTimeout(text, '15m'), `timeout = "15m"\n${text}`)
+    }
+  })
+})
+
+describe('the overview', () => {
+  const asked = (text: string) => askedIn(new URLSearchParams(text))
+
+  test('an address is read as it is written, and what cannot be read is what is usual', () => {
+    for (const text of ['', 'days=28', 'days=1&last=today', 'days=1&last=2026-03-29&metric=median', 'metric=engaged']) {
+      assert.equal(new URLSearchParams(queryOf(asked(text))).toString(), text)
+    }
+    for (const text of ['days=0', 'days=367', 'days=x', 'days=1.5', 'last=soon', 'metric=happiness', 'metric=']) {
+      assert.deepEqual(asked(text), { days: 7, last: 'yesterday', metric: 'sessions' }, text)
+    }
+  })
+
+  const measures: Measures = {
+    sessions: 3, ended: 2, users: null, mean_length_seconds: 90, median_length_seconds: null, total_length_seconds: 180,
+    foreground_seconds: 60, playing_seconds: 100, idle_seconds: 20,
+  }
+
+  test('what is not known is nothing, and not zero', () => {
+    assert.deepEqual(METRICS.map((metric) => valueOf(metric, measures)), [3, null, 90, null, 160, 100])
+  })
+
+  test('as CSV it has the names of the API and a line for each place', () => {
+    const places = [{ ...measures, day: '2026-03-29', begins_at: '2026-03-28T23:00:00Z' }]
+    assert.equal(overviewCsv({ places } as Overview),
+      'begins_at,sessions,ended,users,mean_length_seconds,median_length_seconds,total_length_seconds,foreground_seconds,playing_seconds,idle_seconds\n' +
+      '2026-03-28T23:00:00Z,3,2,,90,,180,60,100,20\n')
   })
 })
 

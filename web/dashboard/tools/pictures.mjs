@@ -1,7 +1,7 @@
 // Makes the pictures of docs/guide/dashboard.md: the same people each time, moved to now.
 
 import path from 'node:path'
-import { openBrowser, openDwell, openPage, people, sleep } from '../test/browser/house.mjs'
+import { openBrowser, openDwell, openPage, PASSWORD, people, sleep } from '../test/browser/house.mjs'
 
 const IMAGES = new URL('../../../docs/images/', import.meta.url).pathname
 const BINARY = path.resolve(process.env.DWELL ?? '../../target/release/dwell')
@@ -24,19 +24,34 @@ try {
     const { closed_sessions: { count, playing_seconds } } = await dwell.get('Reader', `/v1/users/${user}`)
     if (count <= 12 && playing_seconds > most[0]) most = [playing_seconds, user]
   }
-  for (const [name, hash, there, locale, theme] of [
-    ['dashboard-live', '#/live', 'section li', 'en', 'light'],
-    ['dashboard-lab', '#/lab?timeout=15m', '[role=slider]', 'en', 'light'],
-    ['dashboard-lab-ko', '#/lab?timeout=5m', '[role=slider]', 'ko', 'dark'],
-    ['dashboard-user', `#/users/${most[1]}`, '.lanes g', 'en', 'light'],
-  ]) {
-    const page = await openPage(browser, dwell.url, { key, hash, locale, theme, width: 1100 })
+  const take = async (name, hash, there, locale, theme, who) => {
+    const page = await openPage(browser, dwell.url, { ...who, hash, locale, theme, width: 1100 })
     await page.waitForSelector(there)
     await sleep(1)
     await page.screenshot({ path: `${IMAGES}${name}.png`, fullPage: true })
     await page.browserContext().close()
     console.log(`docs/images/${name}.png`)
   }
+  for (const [name, hash, there, locale, theme] of [
+    ['dashboard-overview', '#/overview', 'canvas', 'en', 'light'],
+    ['dashboard-overview-ko', '#/overview?metric=engaged', 'canvas', 'ko', 'dark'],
+    ['dashboard-live', '#/live', 'section li', 'en', 'light'],
+    ['dashboard-lab', '#/lab?timeout=15m', '[role=slider]', 'en', 'light'],
+    ['dashboard-lab-ko', '#/lab?timeout=5m', '[role=slider]', 'ko', 'dark'],
+    ['dashboard-user', `#/users/${most[1]}`, '.lanes g', 'en', 'light'],
+  ]) {
+    await take(name, hash, there, locale, theme, { key })
+  }
+  // Somebody changes the policy, and takes it back.
+  const said = (headers, body) => ({ method: body.policy ? 'PUT' : 'POST', headers: { origin: dwell.url, ...headers }, body: JSON.stringify(body) })
+  const login = await fetch(`${dwell.url}/v1/login`, said({}, { name: 'analyst', password: PASSWORD }))
+  const cookie = login.headers.get('set-cookie').split(';')[0]
+  for (const [number, timeout, note] of [[0, '20m', 'people read longer than we thought'], [1, '30m', 'not after all']]) {
+    const put = await fetch(`${dwell.url}/v1/policy?app=${dwell.ids.Reader}`, said({ cookie, 'if-match': `"${number}"` }, { policy: { timeout }, note }))
+    if (!put.ok) throw new Error(await put.text())
+    await sleep(4)
+  }
+  await take('dashboard-settings', '#/settings', '#keys', 'en', 'light', { account: 'admin' })
 } finally {
   await browser.close()
   await dwell.close()

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args;
 use dwell_core::time::{Span, Timestamp};
+use dwell_keys::accounts::Accounts;
 use dwell_keys::registry::Registry;
 use dwell_store::{Books, BooksOptions, DiskBooks, DiskLog, Log, LogOptions, StoreError};
 use serde::Serialize;
@@ -290,6 +291,11 @@ fn apps(data: &Path, findings: &mut Findings) {
             count => findings.ok("apps and keys", format!("{count} apps, {} keys", registry.keys().count())),
         },
         Err(error) => findings.fail("apps and keys", error.to_string(), "mend apps.json, or restore it from a backup"),
+    }
+    match Accounts::open(data).map(|accounts| accounts.all().len()) {
+        Ok(0) => {}
+        Ok(count) => findings.ok("accounts", format!("{count} people sign in by name and password")),
+        Err(error) => findings.fail("accounts", error.to_string(), "mend accounts.json, or restore it from a backup"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod accounts;
 pub mod apps;
 pub mod backup;
 pub mod config;

@@ -15,6 +15,7 @@ use dwell_core::time::Span;
 use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
 use dwell_engine::{AppRules, Desk, RulesOf, Worker, WorkerOptions};
+use dwell_keys::accounts::Accounts;
 use dwell_keys::app::AppId;
 use dwell_keys::registry::Registry;
 use dwell_policy::calendar::zone_table;
@@ -59,6 +60,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     tell(&config);
     let data = &config.server.data;
     let mut registry = Registry::make(data)?;
+    let accounts = Arc::new(RwLock::new(Accounts::open(data)?));
     let policies = Arc::new(Policies::new(data, base(&config)?));
     for app in registry.apps() {
         policies.history(app.id.as_str())?;
@@ -82,6 +84,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let mut house = House::new(log.clone(), desk, registry.clone(), Arc::new(move || steady.now()));
     house.webhooks = webhooks;
     house.policies = policies.clone();
+    house.accounts = accounts.clone();
     house.limits = Limits {
         event_bytes: config.ingest.event_bytes,
         batch_bytes: config.ingest.batch_bytes,
@@ -147,7 +150,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     })?;
     let watch = std::thread::Builder::new().name("watch".to_owned()).spawn({
         let (stop, registry) = (stop.clone(), registry);
-        move || watch(&registry, &policies, &stop, steady)
+        move || watch(&registry, &accounts, &policies, &stop, steady)
     })?;
     let courier = std::thread::Builder::new().name("courier".to_owned()).spawn({
         let stop = stop.clone();
@@ -273,13 +276,22 @@ fn machine(log: &DiskLog, data: &Path, clock: SteadyClock) -> Machine {
     }
 }
 
-/// Looks after what changes outside: apps, keys, policies and the machine's clock.
-fn watch(registry: &RwLock<Registry>, policies: &Policies, stop: &AtomicBool, clock: SteadyClock) {
+/// Looks after what changes outside: apps, keys, accounts, policies and the machine's clock.
+fn watch(
+    registry: &RwLock<Registry>,
+    accounts: &RwLock<Accounts>,
+    policies: &Policies,
+    stop: &AtomicBool,
+    clock: SteadyClock,
+) {
     let mut told = 0;
     let mut mistakes = BTreeMap::new();
     while !stop.load(Ordering::Relaxed) {
         if let Err(error) = registry.write().unwrap_or_else(PoisonError::into_inner).refresh() {
             warn!(%error, "apps and keys stay as they were");
+        }
+        if let Err(error) = accounts.write().unwrap_or_else(PoisonError::into_inner).refresh() {
+            warn!(%error, "accounts stay as they were");
         }
         look_at_policies(registry, policies, &mut mistakes);
         let off = clock.off_by();

@@ -1,4 +1,5 @@
-// Questions to Dwell. The key goes in a header of each, and nowhere else.
+// Questions to Dwell. A key goes in a header of each, and nowhere else; without one, the browser sends the cookie of whoever
+// signed in, which no script can read.
 
 import type { components, paths } from './types.ts'
 import { readEvents, type Statement } from '../model/feed.ts'
@@ -10,9 +11,14 @@ type Answer<P extends keyof paths> = paths[P] extends {
   get: { responses: { 200: { content: { 'application/json': infer A } } } }
 } ? A : never
 
+type Written<P extends keyof paths, M extends 'put' | 'post'> = paths[P] extends {
+  [K in M]: { responses: { 200: { content: { 'application/json': infer A } } } }
+} ? A : never
+
 /** What Dwell answers when it does not answer: `code` does not change, `detail` is a sentence. */
 export class Problem extends Error {
-  constructor(readonly status: number, readonly code: string, detail: string) {
+  /** After how many seconds to come again, where that was said. */
+  constructor(readonly status: number, readonly code: string, detail: string, readonly wait?: number) {
     super(detail)
   }
 }
@@ -20,13 +26,23 @@ export class Problem extends Error {
 /** How long an answer may take, in milliseconds. */
 const LONGEST = 30_000
 
-/** Asks with a key, and for the admin key about an app. */
+/** Asks with a key or a cookie, where it takes it about an app. Calls `ended` when neither opens anything any more. */
 export class Client {
-  constructor(readonly key: string, readonly app?: string) {}
+  constructor(readonly key: string | null, readonly app?: string, readonly ended: () => void = () => {}) {}
 
   async get<P extends keyof paths>(path: P, names: Record<string, string> = {}, query: Record<string, string> = {}): Promise<Answer<P>> {
     const answer = await this.#fetch(this.#url(path, names, query), AbortSignal.timeout(LONGEST))
     return (await answer.json()) as Answer<P>
+  }
+
+  /** Changes something, where it says so in place of another version. */
+  async send<M extends 'put' | 'post', P extends keyof paths>(
+    method: M, path: P, body: unknown, names: Record<string, string> = {}, replaces?: number,
+  ): Promise<Written<P, M>> {
+    const headers: Record<string, string> = replaces === undefined ? {} : { 'if-match': `"${replaces}"` }
+    const said = { method: method.toUpperCase(), body: JSON.stringify(body), headers }
+    const answer = await this.#fetch(this.#url(path, names, {}), AbortSignal.timeout(LONGEST), said)
+    return (await answer.json()) as Written<P, M>
   }
 
   /** Follows the feed after a number until the signal, and comes again after a break with what it had. */
@@ -65,10 +81,13 @@ export class Client {
     return asked.size === 0 ? filled : `${filled}?${asked}`
   }
 
-  async #fetch(url: string, signal: AbortSignal): Promise<Response> {
-    const answer = await fetch(url, { headers: { authorization: `Bearer ${this.key}` }, signal })
+  async #fetch(url: string, signal: AbortSignal, said: { method?: string; body?: string; headers?: Record<string, string> } = {}): Promise<Response> {
+    const authorization: Record<string, string> = this.key === null ? {} : { authorization: `Bearer ${this.key}` }
+    const answer = await fetch(url, { ...said, headers: { ...said.headers, ...authorization }, signal })
     if (answer.ok) return answer
     const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string }
-    throw new Problem(answer.status, problem.code ?? 'unknown', problem.detail ?? answer.statusText)
+    const wait = answer.headers.get('retry-after')
+    if (answer.status === 401) this.ended()
+    throw new Problem(answer.status, problem.code ?? 'unknown', problem.detail ?? answer.statusText, wait === null ? undefined : Number(wait))
   }
 }

@@ -85,7 +85,11 @@ export interface paths {
         /** Which apps the key may read: its own, or with the admin key all. */
         get: operations["getApps"];
         put?: never;
-        post?: never;
+        /**
+         * Adds an app, and makes its write key.
+         * @description For the admin key, and for admins of all apps.
+         */
+        post: operations["addApp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -104,6 +108,28 @@ export interface paths {
          * @description One timeout for all users is compared; background timeouts and what playing reaches are those of the policy. With the timeout of a policy that may be put, it is a preview of that policy. `gaps` are the silences between sessions: whole seconds, and how many.
          */
         get: operations["getLab"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What some days come to, each of them, and the days before: sessions, users, lengths and their parts.
+         * @description Days are those of the app's zone. Sessions count on the day on which they began; lengths and their parts count on the day on which the user was last seen, when the session is closed. A single day is told by the hour.
+         *
+         *     Sessions that were counted by a Dwell without this question are not in it.
+         */
+        get: operations["getOverview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -584,6 +610,120 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All keys of an app that ever were, without what is secret of them. */
+        get: operations["getKeys"];
+        put?: never;
+        /** Makes a key. It is told this once. */
+        post: operations["addKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{label}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a key in place of another, which goes on to hold a while.
+         * @description The new one may do the same, and for as long as the old one was made for.
+         */
+        post: operations["rotateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/{label}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a key at once.
+         * @description It stays in the list.
+         */
+        post: operations["revokeKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a name and a password, and gives a pass in a cookie.
+         * @description The cookie is `HttpOnly`, `SameSite=Strict`, and `Secure` where TLS is spoken. The pass ends after 12 hours without a request, after 7 days anyway, by `/v1/logout`, with the account, and when another password is set.
+         *
+         *     An unknown name is answered as a wrong password is. Who is wrong too often, under one name or from one address, waits.
+         */
+        post: operations["logIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends the pass. It is no mistake to have none. */
+        post: operations["logOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is asking, and what they may do. */
+        get: operations["getMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/projects/{key}/settings": {
         parameters: {
             query?: never;
@@ -823,16 +963,149 @@ export interface components {
             users: string[];
             next: string | null;
         };
-        Apps: {
-            apps: {
-                /** @description Its id. */
-                app: string;
-                name: string;
-                /** @description Where its days begin, by the name of the IANA. */
-                zone: string;
-                /** @description Those that hold now. They are public. */
-                write_keys: string[];
+        Measures: {
+            /** @description Those that began, open ones too. */
+            sessions: number;
+            /** @description Closed sessions in which the user was last seen then. All lengths are of these. */
+            ended: number;
+            /** @description Users who were active: of a day its own, of several days the mean of each. Null for hours and parts of days, of which it is not known. */
+            users: number | null;
+            mean_length_seconds: number | null;
+            /** @description Off by a sixteenth at most, and below 8 s by half a second. Known of whole days. */
+            median_length_seconds: number | null;
+            total_length_seconds: number;
+            foreground_seconds: number;
+            playing_seconds: number;
+            idle_seconds: number;
+        };
+        Overview: {
+            app: string;
+            /** @description Whose days these are. */
+            zone: string;
+            /** @enum {string} */
+            by: "day" | "hour";
+            /** Format: date */
+            first: string;
+            /** Format: date */
+            last: string;
+            /** Format: date-time */
+            begins_at: string;
+            /**
+             * Format: date-time
+             * @description Where it ends: now, while the last day goes on.
+             */
+            until: string;
+            /** @description Whether the last day is over. While it is not, it is compared with an earlier day up to the same time. */
+            whole: boolean;
+            total: components["schemas"]["Measures"];
+            /** @description As many days before. */
+            before: {
+                /** Format: date */
+                first: string;
+                /** Format: date */
+                last: string;
+                total: components["schemas"]["Measures"];
+            };
+            /** @description Each day, those with nothing too; of a single day, each hour. */
+            places: (components["schemas"]["Measures"] & {
+                /** Format: date */
+                day: string;
+                /** Format: date-time */
+                begins_at: string;
+            })[];
+            /** @description Versions of the policy that came into force in these days, the oldest first. */
+            versions: {
+                number: number;
+                /** Format: date-time */
+                effective_from: string;
+                author: string;
+                note: string;
+                restores: number | null;
             }[];
+        };
+        Login: {
+            /** @description The name of the account; capitals do not matter. */
+            name: string;
+            password: string;
+        };
+        Me: {
+            /**
+             * @description How they are known.
+             * @enum {string}
+             */
+            by: "account" | "key";
+            /** @description The name of the account, or what may be seen of the key. */
+            name: string;
+            /**
+             * @description Of an account, or what sort of key it is.
+             * @enum {string}
+             */
+            role: "admin" | "analyst" | "viewer" | "secret" | "write";
+            /** @description What they may do in their apps. */
+            may: ("read" | "write_policy" | "admin_app")[];
+            /** @description Ids of their apps; null is all, those to come too. */
+            apps: string[] | null;
+        };
+        Apps: {
+            apps: components["schemas"]["AppEntry"][];
+        };
+        AppEntry: {
+            /** @description Its id. */
+            app: string;
+            name: string;
+            /** @description Where its days begin, by the name of the IANA. */
+            zone: string;
+            /** @description Those that hold now. They are public. */
+            write_keys: string[];
+        };
+        NewApp: {
+            /** @description What people will call it: 1 to 64 characters. */
+            name: string;
+            /**
+             * @description Where its days begin, like Asia/Seoul.
+             * @default UTC
+             */
+            zone: string;
+        };
+        Key: {
+            /** @description What may be seen of it, by which it is named: all of a write key. */
+            label: string;
+            /** @enum {string} */
+            role: "write" | "secret";
+            scopes: ("read" | "write_policy" | "admin_app")[];
+            /** @enum {string} */
+            state: "valid" | "expired" | "revoked";
+            /** Format: date-time */
+            created_at: string;
+            expires_at: string | null;
+            revoked_at: string | null;
+            /** @description The label of the key in its place. */
+            replaced_by: string | null;
+        };
+        Keys: {
+            keys: components["schemas"]["Key"][];
+        };
+        MadeKey: components["schemas"]["Key"] & {
+            /** @description The key itself. Of a secret one it is told this once. */
+            key: string;
+        };
+        NewKey: {
+            /** @description What a secret key is for; none makes a write key, which is public. */
+            scopes: ("read" | "write_policy" | "admin_app")[];
+            /** @description How long it holds: until it is revoked unless said. */
+            expires_in_seconds?: number;
+        };
+        Rotating: {
+            /**
+             * @description How long the old one goes on to hold.
+             * @default 86400
+             */
+            keep_seconds: number;
+        };
+        RevokedKey: {
+            label: string;
+            /** Format: date-time */
+            revoked_at: string;
         };
         App: {
             app: string;
@@ -1123,6 +1396,69 @@ export interface components {
         };
     };
     responses: {
+        /** @description The body cannot be read; `detail` says what. */
+        BadBody: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description No account has this name and this password. */
+        WrongPassword: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The page of another server sent this, or a program that sent a cookie in place of a key. */
+        NotOurPage: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too many attempts to sign in. `Retry-After` says how long to wait. */
+        TooOften: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is an app of this name. */
+        AppThere: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description This app has no such key. */
+        NoSuchKey: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The key opens nothing any more, or was replaced before. */
+        KeyIsOver: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Something in the query cannot be read; `detail` says what. */
         BadQuery: {
             headers: {
@@ -1132,7 +1468,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description No key, or one that is unknown, revoked or expired. */
+        /** @description No key, or one that is unknown, revoked or expired; or a pass that has ended. */
         NoKey: {
             headers: {
                 [name: string]: unknown;
@@ -1150,7 +1486,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A key without the scope `admin_app`. */
+        /** @description A key without the scope `admin_app`, or somebody who is no admin. */
         MayNotManage: {
             headers: {
                 [name: string]: unknown;
@@ -1186,7 +1522,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A key that may not put a policy. */
+        /** @description A key that may not put a policy, or a viewer. */
         MayNotPutPolicy: {
             headers: {
                 [name: string]: unknown;
@@ -1307,7 +1643,9 @@ export interface components {
         };
     };
     parameters: {
-        /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+        /** @description What the list shows of the key. */
+        Label: string;
+        /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
         App: string;
         /** @description The version that is replaced: the ETag of `/v1/policy`; 0 in quotes is none. */
         IfMatch: string;
@@ -1342,7 +1680,7 @@ export interface operations {
     getUser: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1377,7 +1715,7 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1412,7 +1750,7 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1439,7 +1777,7 @@ export interface operations {
     getApp: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1485,6 +1823,37 @@ export interface operations {
             403: components["responses"]["MayNotRead"];
         };
     };
+    addApp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewApp"];
+            };
+        };
+        responses: {
+            /** @description The app. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppEntry"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["AppThere"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
     getLab: {
         parameters: {
             query?: {
@@ -1492,7 +1861,7 @@ export interface operations {
                 timeouts?: string;
                 /** @description A timeout to compare with: the one in force unless said. */
                 versus?: string;
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1516,6 +1885,37 @@ export interface operations {
             503: components["responses"]["StoreCannot"];
         };
     };
+    getOverview: {
+        parameters: {
+            query?: {
+                /** @description How many days: 7 unless said. */
+                days?: number;
+                /** @description The last of them: a date, `today`, or `yesterday`, which holds unless said. */
+                last?: string;
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the days come to. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotRead"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
     getSeries: {
         parameters: {
             query: {
@@ -1527,7 +1927,7 @@ export interface operations {
                 from?: string;
                 /** @description The moment before which it ends: now unless said. */
                 to?: string;
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1558,7 +1958,7 @@ export interface operations {
                 after?: number;
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1587,7 +1987,7 @@ export interface operations {
             query?: {
                 /** @description The number of the last statement that is known already. Without it and without the header, only what comes from now on. */
                 after?: number;
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: {
@@ -1617,7 +2017,7 @@ export interface operations {
     getPolicy: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1646,7 +2046,7 @@ export interface operations {
     putPolicy: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header: {
@@ -1691,7 +2091,7 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1718,7 +2118,7 @@ export interface operations {
     getPolicyVersion: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1749,7 +2149,7 @@ export interface operations {
     restorePolicyVersion: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header: {
@@ -1794,7 +2194,7 @@ export interface operations {
     getWebhooks: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -1821,7 +2221,7 @@ export interface operations {
     getDeadLetters: {
         parameters: {
             query?: {
-                /** @description Which app, by its id. Only the admin key needs it: every other key belongs to one app. */
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
             header?: never;
@@ -2152,6 +2552,212 @@ export interface operations {
             408: components["responses"]["TooSlow"];
             413: components["responses"]["TooLarge"];
             503: components["responses"]["NotKept"];
+        };
+    };
+    getKeys: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys, the oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Keys"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+        };
+    };
+    addKey: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeKey"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path: {
+                /** @description What the list shows of the key. */
+                label: components["parameters"]["Label"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Rotating"];
+            };
+        };
+        responses: {
+            /** @description The new key, told this once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeKey"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            404: components["responses"]["NoSuchKey"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["KeyIsOver"];
+            413: components["responses"]["TooLarge"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path: {
+                /** @description What the list shows of the key. */
+                label: components["parameters"]["Label"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Which key, and when. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevokedKey"];
+                };
+            };
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            404: components["responses"]["NoSuchKey"];
+            409: components["responses"]["KeyIsOver"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    logIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Who signed in, and what they may do. */
+            200: {
+                headers: {
+                    /** @description The pass. */
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            400: components["responses"]["BadBody"];
+            401: components["responses"]["WrongPassword"];
+            403: components["responses"]["NotOurPage"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooOften"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    logOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nobody is signed in. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        signed_in: false;
+                    };
+                };
+            };
+            403: components["responses"]["NotOurPage"];
+        };
+    };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who is asking, and what they may do. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            401: components["responses"]["NoKey"];
         };
     };
     getSegmentSettings: {

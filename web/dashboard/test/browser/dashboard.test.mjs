@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { openBrowser, openDwell, openPage, people, sleep, until } from './house.mjs'
+import { logIn, openBrowser, openDwell, openPage, people, sleep, until } from './house.mjs'
 
 const BINARY = path.resolve(process.env.DWELL ?? '../../target/release/dwell')
 const AXE = fs.readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
@@ -154,6 +154,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
 
   test('a key is asked for, refused with its reason, and forgotten with the tab', async () => {
     const page = await open({ key: null, hash: '' })
+    await page.click('details summary')
     for (const [typed, says] of [[dwell.apps.Reader.writeKey, /write key/], [`${key.slice(0, -1)}!`, /does not know this key/]]) {
       await page.$eval('#key', (field) => (field.value = ''))
       await page.type('#key', typed)
@@ -171,12 +172,63 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.browserContext().close()
   })
 
+  test('somebody signs in by name and password, comes back with the page, and is out in every tab at once', async () => {
+    const page = await open({ key: null, hash: '#/users' })
+    await logIn(page, 'viewer', 'not the password')
+    await page.waitForFunction(() => /no account with this name/.test(document.querySelector('#trouble').textContent))
+    await logIn(page, 'viewer')
+    await page.waitForSelector('section li')
+    assert.match(await text(page, 'header'), /viewer/)
+    const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
+    assert.ok(!stored.includes('correct') && !stored.includes('dwell_pass'), stored)
+    await page.reload()
+    await page.waitForSelector('section li')
+    const other = await page.browserContext().newPage()
+    await other.goto(`${dwell.url}/#/live`)
+    await other.waitForSelector('header nav')
+    await page.evaluate(() => [...document.querySelectorAll('header button')].at(-1).click())
+    await page.waitForSelector('#name')
+    await other.waitForFunction(() => /signed out/.test(document.querySelector('#trouble')?.textContent))
+    await page.reload()
+    await page.waitForSelector('#name')
+    assert.deepEqual(page.trouble.filter((one) => !one.includes('401')), [])
+    await page.browserContext().close()
+  })
+
+  test('the overview says what the API says, goes by its address, and opens a day from the table', async () => {
+    const page = await open({ hash: '#/overview?days=28&metric=mean' })
+    await page.waitForSelector('canvas')
+    const { total, places } = await dwell.get('Reader', '/v1/overview?days=28')
+    assert.ok(total.sessions > 50, `${total.sessions}`)
+    const of = (metric) => page.$eval(`[data-metric=${metric}]`, (one) => Number(one.dataset.value))
+    assert.deepEqual(await Promise.all(['sessions', 'users', 'mean', 'median', 'engaged'].map(of)),
+      [total.sessions, total.users, total.mean_length_seconds, total.median_length_seconds, total.foreground_seconds + total.playing_seconds])
+    assert.match(await text(page, '#chart'), /^Average length by day/)
+    await page.click('[data-metric=sessions]')
+    await page.waitForFunction(() => /^Sessions by day/.test(document.querySelector('#chart').textContent))
+    assert.ok(page.url().endsWith('#/overview?days=28'))
+    await page.click('details summary')
+    const rows = await page.$$eval('tbody tr', (all) => all.map((row) => row.cells[1].textContent))
+    assert.deepEqual(rows, places.map(({ sessions }) => String(sessions)))
+    const busy = places.findLastIndex(({ sessions }) => sessions > 0)
+    await (await page.$$('tbody a'))[busy].click()
+    await page.waitForFunction((day) => location.hash.includes(`last=${day}`) && /by hour/.test(document.querySelector('#chart')?.textContent), {}, places[busy].day)
+    assert.equal(await of('sessions'), places[busy].sessions)
+    await page.goBack()
+    await page.waitForFunction(() => /by day/.test(document.querySelector('#chart')?.textContent))
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
   test('no screen has a barrier that axe knows, in either language and theme', async () => {
     const screens = [
-      ['sign in', '', '#key', null],
+      ['sign in', '', '#name', null],
+      ['overview', '#/overview', 'canvas', key],
       ['live', '#/live', 'section td', key],
       ['lab', '#/lab', '[role=slider]', key],
+      ['lab of an admin', '#/lab?timeout=15m', '#apply', dwell.adminKey],
       ['users', '#/users', 'section li', key],
+      ['settings', '#/settings', '#keys', dwell.adminKey],
       ['user', `#/users/${somebody}`, '.lanes g', key],
     ]
     const found = []
@@ -200,12 +252,75 @@ describe('the dashboard', { timeout: 240_000 }, () => {
   })
 
   test('no screen is wider than a telephone', async () => {
-    for (const [hash, there] of [['#/live', 'section td'], ['#/lab', '[role=slider]'], [`#/users/${somebody}`, '.lanes g']]) {
-      const page = await open({ hash, width: 390 })
+    for (const [hash, there, who = key] of [['#/settings', '#keys', dwell.adminKey], ['#/overview', 'canvas'], ['#/live', 'section td'], ['#/lab', '[role=slider]'], [`#/users/${somebody}`, '.lanes g']]) {
+      const page = await open({ hash, key: who, width: 390 })
       await page.waitForSelector(there)
       const wide = await page.evaluate(() => document.documentElement.scrollWidth)
       assert.ok(wide <= 390, `${hash} is ${wide} wide`)
       await page.browserContext().close()
     }
+  })
+
+  test('an admin makes a key, which is shown once and holds until it is revoked', async () => {
+    const page = await open({ key: null, account: 'admin', hash: `#/settings?app=${dwell.ids.Reader}` })
+    await page.waitForSelector('#keys')
+    await page.select('#purpose', 'read')
+    await page.click('section[aria-labelledby=keys] form button')
+    await page.waitForSelector('.made code')
+    const made = await text(page, '.made code')
+    assert.match(made, /^dw_s_\w{52}$/)
+    const opens = async () => (await fetch(`${dwell.url}/v1/app`, { headers: { authorization: `Bearer ${made}` } })).status
+    assert.equal(await opens(), 200)
+    const row = await page.evaluateHandle((label) => [...document.querySelectorAll('section[aria-labelledby=keys] tbody tr')].find((row) => row.textContent.includes(label)), made.slice(0, 13))
+    await (await row.$$('button')).at(-1).click()
+    await (await row.waitForSelector('form button.strong')).click()
+    await until('the end of the key', async () => (await opens()) === 401)
+    await page.waitForFunction((made) => !document.body.textContent.includes(made), {}, made)
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
+  test('a viewer sees settings and can change nothing', async () => {
+    const page = await open({ key: null, account: 'viewer', hash: '#/settings' })
+    await page.waitForSelector('#policy')
+    await page.waitForSelector('section[aria-labelledby=apps] td')
+    assert.equal(await page.$('#keys'), null)
+    assert.deepEqual(await page.$$eval('main form', (all) => all.length), 0)
+    await page.evaluate((app) => (location.hash = `#/lab?timeout=15m&app=${app}`), dwell.ids.Reader)
+    await page.waitForSelector('[role=slider]')
+    assert.equal(await page.$('#apply'), null)
+    await page.browserContext().close()
+  })
+
+  test('an analyst applies a timeout with a note, the overview marks it, and it is undone', async () => {
+    const page = await open({ key: null, account: 'analyst', hash: `#/lab?timeout=15m&app=${dwell.ids.Reader}` })
+    await page.waitForSelector('#apply')
+    await page.click('section[aria-labelledby=apply] button.strong')
+    await page.type('section[aria-labelledby=apply] input', 'people come back sooner')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => /Version 1 holds from/.test(document.querySelector('section[aria-labelledby=apply] [role=status]')?.textContent))
+    const { newest } = await dwell.get('Reader', '/v1/policy')
+    assert.deepEqual([newest.author, newest.note, newest.policy], ['analyst', 'people come back sooner', { timeout: '15m' }])
+    await page.waitForFunction(() => /In force: 15 min/i.test(document.querySelector('.legend')?.textContent))
+    const other = await open({ hash: '#/overview?days=1&last=today' })
+    await other.waitForFunction(() => /v1 · .* · analyst · people come back sooner/.test(document.querySelector('main').textContent))
+    await other.browserContext().close()
+    await page.click('section[aria-labelledby=apply] button')
+    await page.waitForSelector('section[aria-labelledby=apply] input')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(() => /In force: 30 min/i.test(document.querySelector('.legend')?.textContent))
+    assert.equal((await dwell.get('Reader', '/v1/policy')).newest.note, 'undoes version 1')
+    // The same from the list of versions.
+    await page.evaluate((app) => (location.hash = `#/settings?app=${app}`), dwell.ids.Reader)
+    await page.waitForSelector('section[aria-labelledby=policy] tbody button')
+    await page.click('section[aria-labelledby=policy] tbody button')
+    await page.waitForSelector('section[aria-labelledby=policy] form input')
+    await page.keyboard.press('Enter')
+    await until('version 3', async () => (await dwell.get('Reader', '/v1/policy')).in_force === 3)
+    const { newest: third } = await dwell.get('Reader', '/v1/policy')
+    assert.deepEqual([third.restores, third.author, third.policy], [1, 'analyst', { timeout: '15m' }])
+    await page.waitForFunction(() => /Version 3 is in force/.test(document.querySelector('section[aria-labelledby=policy]').textContent))
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
   })
 })

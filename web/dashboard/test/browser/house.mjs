@@ -9,6 +9,9 @@ import puppeteer from 'puppeteer-core'
 /** Days come in at once, and so late that the usual policy would leave most of them out. */
 const POLICY = 'timeout = "30m"\nallowed_lateness = "30d"\n'
 
+/** What everybody here signs in with. */
+export const PASSWORD = 'correct horse battery'
+
 /** How long anything may take to be known, in milliseconds. */
 const LONGEST = 30_000
 
@@ -33,9 +36,12 @@ export async function openDwell(binary, names) {
   const command = (...args) => JSON.parse(execFileSync(binary, [...args, '--data', data, '--json'], { encoding: 'utf8' }))
   const apps = Object.fromEntries(names.map((name, place) => {
     const zone = place === 0 ? ['--zone', 'Asia/Seoul'] : []
-    const writeKey = command('apps', 'add', name, ...zone).write_key
-    return [name, { writeKey, readKey: command('keys', 'add', '--app', name, '--scope', 'read').key }]
+    const { app, write_key: writeKey } = command('apps', 'add', name, ...zone)
+    return [name, { id: app.id, writeKey, readKey: command('keys', 'add', '--app', name, '--scope', 'read').key }]
   }))
+  for (const role of ['admin', 'analyst', 'viewer']) {
+    execFileSync(binary, ['accounts', 'add', role, '--role', role, '--data', data], { input: `${PASSWORD}\n` })
+  }
   const args = ['serve', '--data', data, '--listen', '127.0.0.1:0', '--set', `sessions.policy=${policy}`]
   const server = spawn(binary, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   let said = ''
@@ -54,6 +60,7 @@ export async function openDwell(binary, names) {
   return {
     url,
     apps,
+    ids: Object.fromEntries(Object.entries(apps).map(([name, { id }]) => [name, id])),
     adminKey: said.match(/dw_a_\w+/)[0],
     get: (name, where) => get(where, apps[name].readKey),
     /** Sends messages of an app, the newest at the moment `now`, and waits until they are counted. */
@@ -98,8 +105,8 @@ export const openBrowser = () => puppeteer.launch({
   args: ['--no-sandbox', '--disable-dev-shm-usage', '--force-prefers-reduced-motion'],
 })
 
-/** A page in a language and a theme, signed in with a key on a screen. */
-export async function openPage(browser, url, { key, hash = '#/live', locale = 'en', theme = 'light', width = 1180 }) {
+/** A page in a language and a theme, signed in with a key or as somebody, on a screen. */
+export async function openPage(browser, url, { key, account, hash = '#/live', locale = 'en', theme = 'light', width = 1180 }) {
   const context = await browser.createBrowserContext()
   const page = await context.newPage()
   await page.setViewport({ width, height: 900 })
@@ -112,6 +119,19 @@ export async function openPage(browser, url, { key, hash = '#/live', locale = 'e
     localStorage.setItem('dwell.theme', theme)
   }, key, locale, theme)
   await page.goto(`${url}/${hash}`)
-  await page.waitForSelector(key ? 'header nav' : '#key')
+  if (account) {
+    await page.waitForSelector('#name')
+    await logIn(page, account)
+  }
+  await page.waitForSelector(key || account ? 'header nav' : '#name')
   return page
+}
+
+/** Signs in by name and password. */
+export async function logIn(page, name, password = PASSWORD) {
+  for (const [field, text] of [['#name', name], ['#password', password]]) {
+    await page.$eval(field, (input) => (input.value = ''))
+    await page.type(field, text)
+  }
+  await page.keyboard.press('Enter')
 }
