@@ -3,7 +3,8 @@
 //!
 //! One user in twenty is there at any time, does something every 20 s, and leaves after 15 events on average; who comes next
 //! is drawn from all. So every user has a session of about five minutes every 100 minutes. With a third number other
-//! than 15, visits are so long: 1 is a session for every event, from a user who was not there before.
+//! than 15, visits are so long: 1 is a session for every event, from a user who was not there before. With a fourth, so many
+//! people share each device.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +19,7 @@ fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse::<u64>().ok());
     let (users, events) = (numbers.next().unwrap_or(100_000), numbers.next().unwrap_or(1_000_000));
     let visit = numbers.next().unwrap_or(15);
+    let people_a_device = numbers.next().unwrap_or(1).max(1);
     let folder = tempfile::tempdir().expect("a folder can be made");
     let log = Arc::new(MemoryLog::default());
     let books: Arc<dyn Books> =
@@ -45,6 +47,7 @@ fn main() {
             if next() % visit == 0 {
                 visitors[place] = next() % users;
             }
+            let device = user / people_a_device;
             let at = begin + (sent * 20_000_000 / there) as i64;
             Record {
                 app: "app_0123456789ab",
@@ -58,7 +61,7 @@ fn main() {
                 received_at: at + 1_000_000,
                 remaining: None,
                 player: None,
-                device: Some("0f3c7a2e-1b7d-4f0e-9a55-3a1f4a6d7c11"),
+                device: Some(&format!("0f3c7a2e-1b7d-4f0e-9a55-{device:012x}")),
                 platform: Some("ios"),
                 campaign: None,
             }

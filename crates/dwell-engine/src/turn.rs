@@ -2,7 +2,9 @@
 //!
 //! Each user's book is opened once, takes all its events in their order, and is closed again. Users know nothing of each other, so
 //! several threads step them, each on a [`Sheet`] of its own. Only a link between two ids makes these two users' events be
-//! taken before it.
+//! taken before it, and who took a device from whom is found when all have been stepped.
+
+mod devices;
 
 use std::collections::HashMap;
 
@@ -40,6 +42,8 @@ pub(crate) struct Turn<'t> {
     rules: &'t dyn RulesOf,
     options: WorkerOptions,
     events: &'t [Record<'t>],
+    /// When the first of them came in.
+    began: Timestamp,
     /// For every event the next one of the same user.
     next: Vec<Option<usize>>,
     apps: Vec<App>,
@@ -62,12 +66,14 @@ impl<'t> Turn<'t> {
         options: WorkerOptions,
         events: &'t [Record<'t>],
     ) -> Self {
+        let began = events.iter().map(|event| event.received_at).min().map_or(Timestamp::MIN, Timestamp::from_micros);
         Turn {
             books,
             cache,
             rules,
             options,
             events,
+            began,
             next: vec![None; events.len()],
             apps: Vec::new(),
             numbers: Vec::new(),
@@ -91,6 +97,7 @@ impl<'t> Turn<'t> {
             self.slots[slot].rung.push(*at);
         }
         self.step(now)?;
+        self.hand_over(now)?;
         self.end(offset)
     }
 
@@ -121,6 +128,7 @@ impl<'t> Turn<'t> {
             events: self.events,
             next: &self.next,
             fill: self.options.fill,
+            began: self.began,
         };
         let WorkerOptions { threads, users_a_thread, .. } = self.options;
         let threads = threads.min(self.slots.len() / users_a_thread.max(1)).max(1);
@@ -162,9 +170,19 @@ impl<'t> Turn<'t> {
         }
         // What another thread could not find is not put aside.
         let fill = Fill { most: usize::MAX, ..self.options.fill };
-        let scene = Scene { books: self.books, apps: &self.apps, events: self.events, next: &self.next, fill };
+        let scene = Scene {
+            books: self.books,
+            apps: &self.apps,
+            events: self.events,
+            next: &self.next,
+            fill,
+            began: self.began,
+        };
         match self.slots.get_disjoint_mut([from_now, to_now]) {
-            Ok([from, to]) => self.sheet.link(scene, from, to),
+            Ok([from, to]) => {
+                to.was_linked = true;
+                self.sheet.link(scene, from, to)
+            }
             // They are two, as was just seen.
             Err(_same) => Ok(()),
         }
@@ -260,7 +278,16 @@ impl<'t> Turn<'t> {
                 None => State::Book(bytes),
             },
         };
-        let slot = Slot { app, user: id.into(), state, is_changed: false, was_cached, waiting: None, rung: Vec::new() };
+        let slot = Slot {
+            app,
+            user: id.into(),
+            state,
+            is_changed: false,
+            was_cached,
+            was_linked: false,
+            waiting: None,
+            rung: Vec::new(),
+        };
         self.slots.push(slot);
         self.places.insert(self.key.as_slice().into(), self.slots.len() - 1);
         Ok(self.slots.len() - 1)
