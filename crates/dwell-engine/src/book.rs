@@ -12,6 +12,7 @@ mod parts;
 use std::collections::BTreeMap;
 
 use dwell_core::event::{Activity, Outcome, Weight};
+use dwell_core::handover::takes_device;
 use dwell_core::lab::live::{Line, Spine};
 use dwell_core::policy::Standing;
 use dwell_core::time::{Span, Timestamp, Zone};
@@ -161,7 +162,7 @@ impl<'p> Book<'p> {
             let day = zone.day_of(activity.happened_at);
             changed.day = put_in(&mut self.rest.days, day).then_some(day);
         }
-        if kept && activity.kind.weight() == Weight::Starts {
+        if kept && takes_device(activity) {
             self.stir(activity.device, record.happened_at);
         }
         self.note(&mut changed, opened_before);

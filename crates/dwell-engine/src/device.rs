@@ -1,12 +1,10 @@
 //! What is known of a device: who was seen on it, as far as that can still change anything.
 
+use dwell_core::handover::MOST_PEOPLE;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
 use crate::turn::read;
-
-/// A device on which more people are seen is no device, but an id that many share: it ends nobody's session.
-const MOST_PEOPLE: usize = 256;
 
 const VERSION: u8 = 1;
 

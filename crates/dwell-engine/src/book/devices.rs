@@ -1,6 +1,7 @@
 //! On which devices a user was seen: what a book notes of them, so that most events need not ask who else was there.
 
-use dwell_core::event::{Activity, Weight};
+use dwell_core::event::Activity;
+use dwell_core::handover::takes_device;
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::Timeline;
 use serde::{Deserialize, Serialize};
@@ -45,9 +46,9 @@ pub(crate) struct Start {
 impl Start {
     /// Returns the start that an event is, if it is one, and on which device.
     fn of((activity, message_id): (&Activity, &str)) -> Option<(u32, Start)> {
-        let is_one = activity.device != 0 && activity.kind.weight() == Weight::Starts;
         let at = activity.happened_at.as_micros();
-        is_one.then(|| (activity.device, Start { at, message_id: message_id.to_owned(), kind: activity.kind as u8 }))
+        takes_device(activity)
+            .then(|| (activity.device, Start { at, message_id: message_id.to_owned(), kind: activity.kind as u8 }))
     }
 }
 

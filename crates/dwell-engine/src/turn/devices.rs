@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dwell_core::handover::handovers;
 use dwell_core::time::Timestamp;
 
 use super::{Turn, written};
@@ -117,14 +118,11 @@ impl Turn<'_> {
             one.cmp(other).then_with(|| self.slots[*of_one].user.cmp(&self.slots[*of_other].user))
         };
         starts.sort_by(in_order);
-        let mut has_it = before.iter().max_by(|one, other| in_order(one, other)).map(|(_, slot)| *slot);
+        let had_it = before.iter().max_by(|one, other| in_order(one, other)).map(|(_, slot)| *slot);
         let mut taken: BTreeMap<usize, Vec<&Start>> =
             starts.iter().chain(&before).map(|(_, slot)| (*slot, vec![])).collect();
-        for (start, slot) in &starts {
-            if let Some(other) = has_it.filter(|other| other != slot) {
-                taken.entry(other).or_default().push(start);
-            }
-            has_it = Some(*slot);
+        for (loser, place) in handovers(had_it, starts.iter().map(|(_, slot)| *slot)) {
+            taken.entry(loser).or_default().push(&starts[place].0);
         }
         known.let_go(self.forgotten_before(app, now));
         let is_shared = 1 < known.seen.len();
