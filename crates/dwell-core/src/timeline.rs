@@ -228,6 +228,12 @@ impl<'p> Timeline<'p> {
         said.map(|entry| (&entry.activity, &*entry.message_id))
     }
 
+    /// Returns the handovers alone, each with the name of the other one's event.
+    pub fn handovers(&self) -> impl Iterator<Item = (&Activity, &str)> {
+        let withdrawable = self.entries.iter().filter(|entry| entry.is_handover);
+        withdrawable.map(|entry| (&entry.activity, &*entry.message_id))
+    }
+
     /// Returns where the user stood in time before the first event that is not settled.
     #[must_use]
     pub const fn settled_presence(&self) -> &Presence {

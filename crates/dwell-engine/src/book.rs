@@ -199,19 +199,16 @@ impl<'p> Book<'p> {
         }
         self.totals.merge(&other.totals);
         self.take_over_devices(&other.rest);
-        // What others did after them is not taken along: it is found anew.
         for (activity, message_id) in other.timeline.events() {
             let mut activity = *activity;
-            let texts = &other.rest.texts;
             for key in [&mut activity.player, &mut activity.device, &mut activity.platform, &mut activity.campaign] {
-                if let Some(text) = (*key as usize).checked_sub(1).and_then(|place| texts.get(place)) {
-                    *key = key_of(&mut self.rest.texts, text);
-                }
+                *key = key_here(&mut self.rest.texts, *key, &other.rest.texts);
             }
             // It was in time when it came.
             let effects = self.timeline.observe(&activity, message_id, activity.happened_at);
             put_in_place(&mut all, effects.retracted, effects.stated);
         }
+        self.take_over_handovers(&other, &mut all);
         self.rest.made_ids.append(&mut other.rest.made_ids);
         for hour in other.rest.hours {
             put_in(&mut self.rest.hours, hour);
@@ -314,6 +311,14 @@ fn put_in(list: &mut Vec<i64>, number: i64) -> bool {
             list.insert(place, number);
             true
         }
+    }
+}
+
+/// Returns the key of a text of another book in this one.
+fn key_here(texts: &mut Vec<String>, key: u32, of: &[String]) -> u32 {
+    match (key as usize).checked_sub(1).and_then(|place| of.get(place)) {
+        Some(text) => key_of(texts, text),
+        None => 0,
     }
 }
 

@@ -214,7 +214,6 @@ impl Sheet {
             self.retract(scene, app, &from.user, stated);
         }
         self.say(scene, app, &user, &book, changed);
-        self.note_stirred(app, &user, &mut book);
         self.list(name, &user, &mut book, &[]);
         self.put(to, book);
         Ok(())

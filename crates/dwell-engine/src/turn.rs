@@ -42,8 +42,9 @@ pub(crate) struct Turn<'t> {
     rules: &'t dyn RulesOf,
     options: WorkerOptions,
     events: &'t [Record<'t>],
-    /// When the first of them came in.
+    /// When the first of them came in, and when the earliest of them happened.
     began: Timestamp,
+    first: i64,
     /// For every event the next one of the same user.
     next: Vec<Option<usize>>,
     apps: Vec<App>,
@@ -74,6 +75,7 @@ impl<'t> Turn<'t> {
             options,
             events,
             began,
+            first: events.iter().map(|event| event.happened_at).min().unwrap_or(i64::MAX),
             next: vec![None; events.len()],
             apps: Vec::new(),
             numbers: Vec::new(),

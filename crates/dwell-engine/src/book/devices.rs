@@ -1,12 +1,14 @@
 //! On which devices a user was seen: what a book notes of them, so that most events need not ask who else was there.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use dwell_core::event::Activity;
 use dwell_core::handover::takes_device;
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::Timeline;
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Changed, Rest, key_of};
+use super::{Book, Changed, Rest, key_here, put_in_place};
 use crate::error::EngineError;
 use crate::shelf::Shelf;
 
@@ -102,11 +104,10 @@ impl Book<'_> {
         }
     }
 
-    /// Notes the devices of another id of the same person. On those that others were seen on all is found anew.
+    /// Notes the devices of another id of the same person.
     pub(super) fn take_over_devices(&mut self, other: &Rest) {
         for note in &other.devices {
-            let text = (note.key as usize).checked_sub(1).and_then(|place| other.texts.get(place));
-            let key = text.map_or(0, |text| key_of(&mut self.rest.texts, text));
+            let key = key_here(&mut self.rest.texts, note.key, &other.texts);
             match self.rest.devices.iter_mut().find(|mine| mine.key == key) {
                 Some(mine) => {
                     mine.is_shared |= note.is_shared;
@@ -115,9 +116,26 @@ impl Book<'_> {
                 None => self.rest.devices.push(DeviceNote { key, ..note.clone() }),
             }
         }
-        let shared: Vec<u32> = self.rest.devices.iter().filter(|note| note.is_shared).map(|note| note.key).collect();
-        for device in shared {
-            self.stir_anew(device, i64::MIN);
+    }
+
+    /// Takes over when others took devices after another id of the same person, whose events are here by now. Only what one did
+    /// after the other is no handover any more; for third people nothing changes.
+    pub(super) fn take_over_handovers(&mut self, other: &Book<'_>, all: &mut Changed) {
+        let mut devices: BTreeMap<u32, Vec<(Timestamp, String)>> = BTreeMap::new();
+        for (activity, message_id) in self.timeline.handovers() {
+            devices.entry(activity.device).or_default().push((activity.happened_at, message_id.to_owned()));
+        }
+        for (activity, message_id) in other.timeline.handovers() {
+            let device = key_here(&mut self.rest.texts, activity.device, &other.rest.texts);
+            devices.entry(device).or_default().push((activity.happened_at, message_id.to_owned()));
+        }
+        for (device, mut taken) in devices {
+            let own: BTreeSet<(i64, String)> =
+                self.starts_at_hand(device).map(|start| (start.at, start.message_id)).collect();
+            taken.retain(|(at, message_id)| !own.contains(&(at.as_micros(), message_id.clone())));
+            let taken: Vec<(Timestamp, &str)> = taken.iter().map(|(at, message_id)| (*at, &**message_id)).collect();
+            let effects = self.timeline.hand_over(device, Timestamp::MIN, &taken);
+            put_in_place(all, effects.retracted, effects.stated);
         }
     }
 

@@ -26,8 +26,8 @@ impl Turn<'_> {
         let mut devices: BTreeMap<(usize, String), Stirring> = BTreeMap::new();
         for Stirred { app, user, stir } in std::mem::take(&mut self.sheet.stirred) {
             let slot = self.who_is(app, &user)?;
-            // Who was alone when they came may have brought more since, from under another id.
-            let first = if self.slots[slot].was_linked { i64::MIN } else { stir.first };
+            // Who seemed to be alone when they came may have brought more since, from under another id.
+            let first = if self.slots[slot].was_linked { stir.first.min(self.earliest(app)) } else { stir.first };
             let (earliest, latest) =
                 devices.entry((app, stir.device)).or_default().entry(slot).or_insert((first, stir.last));
             *earliest = first.min(*earliest);
@@ -159,6 +159,11 @@ impl Turn<'_> {
             Ok(((), changed))
         })?;
         Ok(())
+    }
+
+    /// Returns the earliest moment at which anything that was read in this turn can have happened.
+    fn earliest(&self, app: usize) -> i64 {
+        self.first.max(self.forgotten_before(app, self.began))
     }
 
     /// Returns the moment before which nothing can change any more.
