@@ -120,8 +120,8 @@ fn lives(said: &[Said], users: usize) -> Vec<Vec<Activity>> {
             for (place, take) in takes.iter().enumerate() {
                 let had_it = takes[..place].iter().rfind(|other| other.device == take.device);
                 let proves = |said: &&&Said| !matches!(said.kind, EventKind::Silent | EventKind::UserChanged);
-                let mine = said.iter().filter(|said| said.user == number && key(said) < key(take));
-                let is_there = mine.filter(proves).next_back().is_some_and(|last| last.device == take.device);
+                let mut mine = said.iter().filter(|said| said.user == number && key(said) < key(take));
+                let is_there = mine.rfind(proves).is_some_and(|last| last.device == take.device);
                 if take.user != number && had_it.is_some_and(|other| other.user == number) && is_there {
                     life.push((key(take), Activity::new(at(take.minute), EventKind::UserChanged)));
                 }
