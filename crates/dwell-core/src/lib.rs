@@ -13,6 +13,7 @@ pub mod decimal;
 pub mod engagement;
 pub mod event;
 pub mod excerpt;
+pub mod handover;
 pub mod id;
 pub mod lab;
 pub mod law;

@@ -77,12 +77,21 @@ pub struct Presence {
     pub(crate) ground: Ground,
     /// Players and how far their last signal reaches; few, so a list.
     pub(crate) players: Vec<(u32, Timestamp)>,
+    /// The device of the last activity, 0 when it named none.
+    pub(crate) device: u32,
     pub(crate) forced: Option<EndReason>,
 }
 
 impl Default for Presence {
     fn default() -> Self {
-        Presence { last: None, reach: Timestamp::MIN, ground: Ground::Foreground, players: Vec::new(), forced: None }
+        Presence {
+            last: None,
+            reach: Timestamp::MIN,
+            ground: Ground::Foreground,
+            players: Vec::new(),
+            device: 0,
+            forced: None,
+        }
     }
 }
 
@@ -103,6 +112,14 @@ impl Presence {
     #[must_use]
     pub const fn ground(&self) -> Ground {
         self.ground
+    }
+
+    /// Says whether who is seen on this device now has taken it from the user: it is where they were last seen. A
+    /// `user_changed` that names no device, 0, speaks of wherever they are.
+    #[must_use]
+    #[inline]
+    pub const fn loses(&self, device: u32) -> bool {
+        self.last.is_some() && (device == 0 || device == self.device)
     }
 
     /// Says whether something is believed to play at `now`.
@@ -160,6 +177,7 @@ impl Presence {
     pub(crate) fn act(&mut self, at: Timestamp) {
         self.last = Some(at);
         self.reach = at;
+        self.device = 0;
     }
 
     /// Takes the user's next event in order of (`happened_at`, `message_id`). Silent ones leave no trace.
@@ -168,7 +186,7 @@ impl Presence {
         match activity.kind.weight() {
             Weight::Starts | Weight::Extends => {}
             Weight::Silent => {
-                if activity.kind == EventKind::UserChanged && self.last.is_some() {
+                if activity.kind == EventKind::UserChanged && self.loses(activity.device) {
                     self.cut(EndReason::UserChanged);
                 }
                 return;
@@ -176,6 +194,7 @@ impl Presence {
         }
         let at = activity.happened_at;
         self.last = Some(at);
+        self.device = activity.device;
         self.forced = None;
         match activity.kind {
             EventKind::Opened | EventKind::Foregrounded | EventKind::Screen | EventKind::Page | EventKind::Action => {

@@ -213,10 +213,11 @@ impl<'p> Sessionizer<'p> {
         &self.presence
     }
 
-    /// Returns the silence that might end the open session: nothing without one, or when nothing happened.
+    /// Returns the silence that might end the open session: nothing without one, or when nothing happened to the user.
     #[inline]
     fn silence_before(&self, activity: &Activity) -> Option<Silence> {
-        if self.open.is_none() || activity.kind == EventKind::Silent {
+        let is_elsewhere = activity.kind == EventKind::UserChanged && !self.presence.loses(activity.device);
+        if self.open.is_none() || activity.kind == EventKind::Silent || is_elsewhere {
             return None;
         }
         self.presence.silence_before(activity.happened_at, self.standing)

@@ -21,7 +21,7 @@ use crate::time::{Span, Timeout, Timestamp};
 use crate::timeline::{Entry, Stated, Timeline};
 
 /// The form that is written. Bytes of any other are refused.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// More than any user does, and far from where counting would end.
 const MOST_EVENTS: u64 = 1 << 48;
@@ -55,6 +55,7 @@ const IS_OPEN: u8 = 1 << 7;
 const HAS_REMAINING: u8 = 1 << 4;
 const HAS_PLAYER: u8 = 1 << 5;
 const HAS_KEYS: u8 = 1 << 6;
+const IS_HANDOVER: u8 = 1 << 7;
 const KIND: u8 = 0b1111;
 
 /// Beside the source of a timeout: only a longer silence reaches it.
@@ -161,10 +162,13 @@ impl<'p> Timeline<'p> {
     /// Writes the names that are known and are those of no entry.
     fn write_other_names(&self, writer: &mut Writer<'_>) {
         let is_an_entry = |name: &str, at: Timestamp| {
-            let order = |entry: &Entry| (entry.activity.happened_at, &*entry.message_id).cmp(&(at, name));
-            self.entries.binary_search_by(order).is_ok()
+            let place = |entry: &Entry| (entry.activity.happened_at, &*entry.message_id).cmp(&(at, name));
+            // Handovers of the same name may lie beside it.
+            let first = self.entries.partition_point(|entry| place(entry) == Ordering::Less);
+            let mut alike = self.entries[first..].iter().take_while(|entry| place(entry) == Ordering::Equal);
+            alike.any(is_named)
         };
-        let named = self.entries.iter().filter(|entry| !entry.message_id.is_empty()).count();
+        let named = self.entries.iter().filter(|entry| is_named(entry)).count();
         // Most often there are none, and nothing is looked for.
         let others: Vec<_> = if named == self.known.len() {
             Vec::new()
@@ -183,6 +187,11 @@ const fn flag(is_set: bool, bit: u8) -> u8 {
     if is_set { bit } else { 0 }
 }
 
+/// Says whether an entry's name is known for its sake.
+fn is_named(entry: &Entry) -> bool {
+    !entry.message_id.is_empty() && !entry.is_handover
+}
+
 fn write_entries(writer: &mut Writer<'_>, entries: &[Entry]) {
     writer.number(entries.len() as u64);
     let mut before = Activity::new(writer.anchor(), EventKind::Silent);
@@ -190,7 +199,7 @@ fn write_entries(writer: &mut Writer<'_>, entries: &[Entry]) {
         let Activity { happened_at, kind, remaining, player, device, platform, campaign } = entry.activity;
         let has_keys = (device, platform, campaign) != (before.device, before.platform, before.campaign);
         let head = flag(remaining.is_some(), HAS_REMAINING) | flag(player != 0, HAS_PLAYER) | flag(has_keys, HAS_KEYS);
-        writer.byte(kind as u8 | head);
+        writer.byte(kind as u8 | head | flag(entry.is_handover, IS_HANDOVER));
         if place == 0 {
             writer.moment(happened_at);
         } else {
@@ -216,7 +225,9 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, BadSnapshot> {
     let mut before = Activity::new(Timestamp::MIN, EventKind::Silent);
     for place in 0..count {
         let head = reader.byte()?;
-        let Some(kind) = EventKind::ALL.get(usize::from(head & KIND)).filter(|_| head < 1 << 7) else {
+        let is_handover = head & IS_HANDOVER != 0;
+        let kind = EventKind::ALL.get(usize::from(head & KIND));
+        let Some(kind) = kind.filter(|kind| !is_handover || **kind == EventKind::UserChanged) else {
             return Err(reader.bad(Flaw::Word));
         };
         let happened_at = if place == 0 { reader.moment()? } else { reader.later(before.happened_at)? };
@@ -232,7 +243,7 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, BadSnapshot> {
                 (read_key(reader)?, read_key(reader)?, read_key(reader)?);
         }
         before = activity;
-        let entry = Entry { activity, message_id: reader.text()? };
+        let entry = Entry { activity, message_id: reader.text()?, is_handover };
         if entries.last().is_some_and(|last| last.order(&entry) == Ordering::Greater) {
             return Err(reader.bad(Flaw::Order));
         }
@@ -247,7 +258,7 @@ fn read_names(reader: &mut Reader<'_>, entries: &[Entry]) -> Result<BTreeMap<Box
     for _ in 0..count {
         names.push((reader.text()?, reader.moment()?));
     }
-    let named = entries.iter().filter(|entry| !entry.message_id.is_empty());
+    let named = entries.iter().filter(|entry| is_named(entry));
     names.extend(named.map(|entry| (entry.message_id.clone(), entry.activity.happened_at)));
     let all = names.len();
     let known: BTreeMap<Box<str>, Timestamp> = names.into_iter().collect();
@@ -255,7 +266,7 @@ fn read_names(reader: &mut Reader<'_>, entries: &[Entry]) -> Result<BTreeMap<Box
 }
 
 fn write_sessionizer(writer: &mut Writer<'_>, sessionizer: &Sessionizer<'_>, settled: u64) {
-    let Presence { last, reach, ground, players, forced } = &sessionizer.presence;
+    let Presence { last, reach, ground, players, device, forced } = &sessionizer.presence;
     let reaches_further = *reach != last.unwrap_or(Timestamp::MIN);
     writer.number(sessionizer.sessions.into());
     writer.byte(
@@ -268,6 +279,7 @@ fn write_sessionizer(writer: &mut Writer<'_>, sessionizer: &Sessionizer<'_>, set
     );
     if let Some(last) = last {
         writer.moment(*last);
+        writer.number((*device).into());
     }
     if reaches_further {
         writer.moment(*reach);
@@ -297,6 +309,7 @@ fn read_sessionizer<'p>(reader: &mut Reader<'_>, standing: &'p Standing) -> Resu
     }
     if has(WAS_HEARD) {
         presence.last = Some(reader.moment()?);
+        presence.device = read_key(reader)?;
     }
     presence.reach = match presence.last {
         _ if has(REACHES_FURTHER) => reader.moment()?,

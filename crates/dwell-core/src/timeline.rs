@@ -38,15 +38,19 @@ pub struct Effects {
     pub stated: Vec<Stated>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Entry {
     pub(crate) activity: Activity,
+    /// Of a handover, the name of the other one's event: nobody's duplicate here.
     pub(crate) message_id: Box<str>,
+    /// Nobody said so: it follows from what another user did, and may be withdrawn.
+    pub(crate) is_handover: bool,
 }
 
 impl Entry {
     pub(crate) fn order(&self, other: &Entry) -> Ordering {
         order((&self.activity, &self.message_id), (&other.activity, &other.message_id))
+            .then(self.is_handover.cmp(&other.is_handover))
     }
 }
 
@@ -118,11 +122,43 @@ impl<'p> Timeline<'p> {
         if activity.kind == EventKind::Silent {
             return nothing(Outcome::Silent);
         }
-        let entry = Entry { activity: *activity, message_id: message_id.into() };
-        let place = self.entries.partition_point(|other| other.order(&entry) != Ordering::Greater);
-        let at_the_end = place == self.entries.len();
-        self.entries.insert(place, entry);
-        if at_the_end { self.append() } else { self.amend(place) }
+        let place = self.put(Entry { activity: *activity, message_id: message_id.into(), is_handover: false });
+        if place + 1 == self.entries.len() { self.append() } else { self.amend(place) }
+    }
+
+    /// Says when others were seen on a device after this user, from a moment on: each with the name of the other's event.
+    ///
+    /// What was said of that device from that moment on before is withdrawn, and all is as if it had never been said: such a
+    /// handover is a `user_changed` that nobody sent, and what it follows from may come late. Behind what is settled nothing
+    /// changes.
+    pub fn hand_over(&mut self, device: u32, from: Timestamp, handovers: &[(Timestamp, &str)]) -> Effects {
+        let from = from.max(self.settled_until);
+        let is_one = |entry: &Entry| entry.is_handover && entry.activity.device == device;
+        let mut now: Vec<Entry> = handovers
+            .iter()
+            .filter(|(at, _)| from <= *at)
+            .map(|(at, message_id)| Entry {
+                activity: Activity { device, ..Activity::new(*at, EventKind::UserChanged) },
+                message_id: (*message_id).into(),
+                is_handover: true,
+            })
+            .collect();
+        now.sort_by(Entry::order);
+        let later = self.entries.partition_point(|entry| entry.activity.happened_at < from);
+        let before = self.entries[later..].iter().filter(|entry| is_one(entry));
+        if before.eq(&now) {
+            return effects(Outcome::Silent, Vec::new(), Vec::new());
+        }
+        self.entries.retain(|entry| !(is_one(entry) && from <= entry.activity.happened_at));
+        for entry in now {
+            self.put(entry);
+        }
+        let (_, closed) = self.read_anew(None);
+        // Whether the bell has rung is known: it rings for what was behind a handover as for anything else.
+        let rung = self.ring();
+        let before = core::mem::take(&mut self.stated).into_iter().chain(self.rung.take()).collect();
+        let (stated, retracted) = self.say(before, closed, rung);
+        effects(Outcome::Silent, retracted, stated)
     }
 
     /// Closes the open session when its deadline has passed by `now`.
@@ -180,9 +216,22 @@ impl<'p> Timeline<'p> {
         Some(self.settled_until).filter(|until| *until != Timestamp::MIN)
     }
 
-    /// Returns the events that are not settled and their message ids, in order; silent ones left no trace.
+    /// Returns the events that are not settled and their message ids, in order, handovers among them; silent ones left no
+    /// trace.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Activity, &str)> {
         self.entries.iter().map(|entry| (&entry.activity, &*entry.message_id))
+    }
+
+    /// Returns the same without handovers: what was said of this user.
+    pub fn events(&self) -> impl Iterator<Item = (&Activity, &str)> {
+        let said = self.entries.iter().filter(|entry| !entry.is_handover);
+        said.map(|entry| (&entry.activity, &*entry.message_id))
+    }
+
+    /// Returns the handovers alone, each with the name of the other one's event.
+    pub fn handovers(&self) -> impl Iterator<Item = (&Activity, &str)> {
+        let withdrawable = self.entries.iter().filter(|entry| entry.is_handover);
+        withdrawable.map(|entry| (&entry.activity, &*entry.message_id))
     }
 
     /// Returns where the user stood in time before the first event that is not settled.
@@ -267,6 +316,13 @@ impl<'p> Timeline<'p> {
         self.stated = earlier.stated;
     }
 
+    /// Puts an entry where it belongs, and returns where that is.
+    fn put(&mut self, entry: Entry) -> usize {
+        let place = self.entries.partition_point(|other| other.order(&entry) != Ordering::Greater);
+        self.entries.insert(place, entry);
+        place
+    }
+
     /// Takes the last entry, which is new, on top of what has been said.
     fn append(&mut self) -> Effects {
         let Some(entry) = self.entries.last() else {
@@ -282,19 +338,25 @@ impl<'p> Timeline<'p> {
     fn amend(&mut self, place: usize) -> Effects {
         let has_rung = self.rung.is_some();
         let before: Vec<Stated> = core::mem::take(&mut self.stated).into_iter().chain(self.rung.take()).collect();
+        let (outcome, closed) = self.read_anew(Some(place));
+        let rung = self.ring().filter(|_| has_rung);
+        let (stated, retracted) = self.say(before, closed, rung);
+        effects(outcome, retracted, stated)
+    }
+
+    /// Reads all entries from the settled state on: returns what became of one of them, and the sessions that ended.
+    fn read_anew(&mut self, place: Option<usize>) -> (Outcome, Vec<ClosedSession>) {
         let mut outcome = Outcome::Orphan;
         let mut closed = Vec::new();
         self.live = self.base.clone();
         for (index, entry) in self.entries.iter().enumerate() {
             let observed = self.live.observe(&entry.activity);
             closed.extend(observed.ended);
-            if index == place {
+            if Some(index) == place {
                 outcome = observed.outcome;
             }
         }
-        let rung = self.ring().filter(|_| has_rung);
-        let (stated, retracted) = self.say(before, closed, rung);
-        effects(outcome, retracted, stated)
+        (outcome, closed)
     }
 
     /// Returns the open session as the bell at `now` closes it, if it does.

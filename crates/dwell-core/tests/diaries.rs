@@ -582,6 +582,26 @@ fn handing_over_cuts_players_short() {
 }
 
 #[test]
+fn a_device_handed_over_ends_nothing_for_who_was_last_seen_on_another() {
+    check(&expect![[r#"
+        timeout 30
+        09:00 ada device=1
+        09:05 ada device=2
+        09:10 ada user_changed device=1
+        09:15 ada device=1
+        09:20 ada user_changed device=1
+        09:25 ada
+        09:30 ada user_changed device=1
+        =>
+        ada 09:00-09:15, activities: 3, foreground: 10m, idle: 5m, UserChanged
+        ada 09:25-09:25, activities: 1, open
+        ada 09:10 user_changed: silent
+        ada 09:20 user_changed: silent
+        ada 09:30 user_changed: silent
+    "#]]);
+}
+
+#[test]
 fn a_session_may_be_exactly_as_long_as_max_length() {
     check(&expect![[r#"
         timeout 30

@@ -12,6 +12,7 @@ use dwell_core::lab::Lab;
 use dwell_core::lab::lengths::{Grid, Quantiles};
 use dwell_core::law;
 use dwell_core::policy::{Campaigns, Policy, Standing, Version};
+use dwell_core::presence::Presence;
 use dwell_core::session::{ClosedSession, EndReason, Session, Sessionizer};
 use dwell_core::time::{Span, Timeout, Timestamp};
 use dwell_core::timeline::{Effects, Stated, Timeline};
@@ -89,9 +90,11 @@ fn silences_inside_a_session_are_under_its_timeout_and_those_that_end_it_are_not
         for (activity, _) in story(&events) {
             let decided = sessionizer.open().map(|open| open.decided);
             let silence = sessionizer.presence().silence_before(activity.happened_at, &standing);
+            let leaves_no_trace = is_elsewhere(&activity, sessionizer.presence());
             let ended = sessionizer.observe(&activity).ended.map(|closed| closed.reason);
             if let (Some(decided), Some(silence)) = (decided, silence)
                 && activity.kind != EventKind::Silent
+                && !leaves_no_trace
             {
                 // A close ends the session after the silence, not because of it.
                 let ended = ended.filter(|reason| *reason != EndReason::Closed);
@@ -99,6 +102,11 @@ fn silences_inside_a_session_are_under_its_timeout_and_those_that_end_it_are_not
             }
         }
     });
+}
+
+/// Says of a device that changed hands whether the user was last seen elsewhere: then nothing happened to them.
+fn is_elsewhere(activity: &Activity, presence: &Presence) -> bool {
+    activity.kind == EventKind::UserChanged && !presence.loses(activity.device)
 }
 
 #[test]
@@ -115,6 +123,7 @@ fn a_bell_that_rings_at_the_deadline_says_what_the_next_visit_would_have_said() 
             if let Some(deadline) = deadline
                 && ring % 2 == 0
                 && activity.kind != EventKind::Silent
+                && !is_elsewhere(activity, live.presence())
             {
                 assert_eq!(live.advance(deadline.minus(Span::from_micros(1))), None);
                 let rung = live.advance(deadline).expect("the deadline has come");

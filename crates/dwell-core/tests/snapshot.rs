@@ -188,14 +188,14 @@ fn a_number_of_things_that_are_not_there_takes_no_memory() {
     let standing = standing_of(&[]);
     // A new user with nothing, who claims as many entries as there are numbers.
     let mut bytes = written(&Timeline::new(APP, USER, &standing));
-    assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(bytes, [2, 0, 0, 0, 0, 0, 0, 0]);
     bytes.splice(5..6, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
     assert_eq!(
         Timeline::read(APP, USER, &standing, &bytes).unwrap_err().to_string(),
         "snapshot is bad at byte 15: cut"
     );
     assert_eq!(
-        Timeline::read(APP, USER, &standing, &[2]).unwrap_err().to_string(),
+        Timeline::read(APP, USER, &standing, &[1]).unwrap_err().to_string(),
         "snapshot is bad at byte 1: version"
     );
     assert_eq!(Timeline::read(APP, USER, &standing, &[]).unwrap_err().to_string(), "snapshot is bad at byte 0: cut");
@@ -243,8 +243,8 @@ fn a_snapshot_is_small() {
         (sizes[0], (sizes[999] - sizes[0]).div_ceil(999), written(&timeline).len())
     };
     // Bytes of a user with one event, of each further event, and of somebody of whom all is settled.
-    assert_eq!(sizes(uuid), (55, 23, 69));
-    assert_eq!(sizes(|number| format!("ajs-next-{number:027}")), (75, 43, 89));
+    assert_eq!(sizes(uuid), (56, 23, 70));
+    assert_eq!(sizes(|number| format!("ajs-next-{number:027}")), (76, 43, 90));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! One user in twenty is there at any time, does something every 20 s, and leaves after 15 events on average; who comes next
 //! is drawn from all. So every user has a session of about five minutes every 100 minutes. With a third number other
 //! than 15, visits are so long: 1 is a session for every event, from a user who was not there before. A fourth number says
-//! how many events a turn finds: 100,000 unless told otherwise.
+//! how many events a turn finds, 100,000 unless told otherwise, and a fifth how many people share each device.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +24,7 @@ fn main() {
     let (users, events) = (numbers.next().unwrap_or(100_000), numbers.next().unwrap_or(1_000_000));
     let visit = numbers.next().unwrap_or(15);
     let step = numbers.next().unwrap_or(100_000);
+    let people_a_device = numbers.next().unwrap_or(1).max(1);
     let folder = tempfile::tempdir().expect("a folder can be made");
     let log = Arc::new(MemoryLog::default());
     let books: Arc<dyn Books> =
@@ -51,6 +52,7 @@ fn main() {
             if next() % visit == 0 {
                 visitors[place] = next() % users;
             }
+            let device = user / people_a_device;
             let at = begin + (sent * 20_000_000 / there) as i64;
             Record {
                 app: "app_0123456789ab",
@@ -64,7 +66,7 @@ fn main() {
                 received_at: at + 1_000_000,
                 remaining: None,
                 player: None,
-                device: Some(&format!("0f3c7a2e-1b7d-4f0e-9a55-{user:012x}")),
+                device: Some(&format!("0f3c7a2e-1b7d-4f0e-9a55-{device:012x}")),
                 platform: Some("ios"),
                 campaign: None,
             }

@@ -5,12 +5,14 @@
 //! user did. Of each part the book remembers until when it goes and a mark of every name in it: an event that may concern it
 //! brings it back.
 
+mod devices;
 mod leaf;
 mod parts;
 
 use std::collections::BTreeMap;
 
 use dwell_core::event::{Activity, Outcome, Weight};
+use dwell_core::handover::takes_device;
 use dwell_core::lab::live::{Line, Spine};
 use dwell_core::policy::Standing;
 use dwell_core::time::{Span, Timestamp, Zone};
@@ -19,6 +21,8 @@ use dwell_core::totals::Totals;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::devices::DeviceNote;
+pub(crate) use self::devices::{Start, Stir};
 pub(crate) use self::leaf::{Paper, Sealed, moved, moved_to};
 use crate::error::EngineError;
 use crate::gaps::GapChanges;
@@ -27,7 +31,7 @@ use crate::row::OpenSession;
 use crate::shelf::Shelf;
 
 /// How much longer than events may be late a user's events are kept: our clock may be set back a little.
-const MARGIN: Span = Span::from_minutes(5);
+pub(crate) const MARGIN: Span = Span::from_minutes(5);
 
 /// Names of events that leave no trace are let go of at least this often.
 const TIDY_EVERY: Span = Span::from_hours(24);
@@ -68,6 +72,8 @@ pub(crate) struct Rest {
     parts: Vec<PartNote>,
     /// The number of the next part.
     next_part: u32,
+    /// On which devices the user was seen.
+    devices: Vec<DeviceNote>,
 }
 
 /// What a book remembers of a part on the shelf.
@@ -81,6 +87,8 @@ struct PartNote {
     /// Four bytes for every name in it.
     #[serde(with = "serde_bytes")]
     marks: Vec<u8>,
+    /// What last started on each device in it.
+    devices: Vec<(u32, Start)>,
 }
 
 impl PartNote {
@@ -110,6 +118,8 @@ pub(crate) struct Book<'p> {
     passed: Vec<Line>,
     /// What has changed in the ledger.
     gaps: GapChanges,
+    /// Devices on which what happened may concern others, from when to when.
+    stirred: Vec<(u32, (i64, i64))>,
 }
 
 /// What an event or a bell changed.
@@ -152,6 +162,9 @@ impl<'p> Book<'p> {
             let day = zone.day_of(activity.happened_at);
             changed.day = put_in(&mut self.rest.days, day).then_some(day);
         }
+        if kept && takes_device(activity) {
+            self.stir(activity.device, record.happened_at);
+        }
         self.note(&mut changed, opened_before);
         Ok((effects.outcome, changed))
     }
@@ -185,18 +198,17 @@ impl<'p> Book<'p> {
             other.totals.take_back(stated);
         }
         self.totals.merge(&other.totals);
-        for (activity, message_id) in other.timeline.entries() {
+        self.take_over_devices(&other.rest);
+        for (activity, message_id) in other.timeline.events() {
             let mut activity = *activity;
-            let texts = &other.rest.texts;
             for key in [&mut activity.player, &mut activity.device, &mut activity.platform, &mut activity.campaign] {
-                if let Some(text) = (*key as usize).checked_sub(1).and_then(|place| texts.get(place)) {
-                    *key = key_of(&mut self.rest.texts, text);
-                }
+                *key = key_here(&mut self.rest.texts, *key, &other.rest.texts);
             }
             // It was in time when it came.
             let effects = self.timeline.observe(&activity, message_id, activity.happened_at);
             put_in_place(&mut all, effects.retracted, effects.stated);
         }
+        self.take_over_handovers(&other, &mut all);
         self.rest.made_ids.append(&mut other.rest.made_ids);
         for hour in other.rest.hours {
             put_in(&mut self.rest.hours, hour);
@@ -214,6 +226,7 @@ impl<'p> Book<'p> {
         let gone = self.rest.parts.partition_point(|part| part.until <= before.as_micros());
         for part in self.rest.parts.drain(..gone) {
             shelf.remove(part.number);
+            devices::let_go(&mut self.rest.devices, part.devices);
         }
         let is_old = |at: Timestamp| at < before;
         let first = self.timeline.entries().next().map(|(activity, _)| activity.happened_at);
@@ -274,6 +287,7 @@ impl<'p> Book<'p> {
     /// Forgets the events before a moment.
     fn settle(&mut self, before: Timestamp) {
         let earlier = self.timeline.part(before);
+        devices::let_go(&mut self.rest.devices, devices::latest_starts(&earlier));
         self.pass(&earlier);
     }
 
@@ -297,6 +311,14 @@ fn put_in(list: &mut Vec<i64>, number: i64) -> bool {
             list.insert(place, number);
             true
         }
+    }
+}
+
+/// Returns the key of a text of another book in this one.
+fn key_here(texts: &mut Vec<String>, key: u32, of: &[String]) -> u32 {
+    match (key as usize).checked_sub(1).and_then(|place| of.get(place)) {
+        Some(text) => key_of(texts, text),
+        None => 0,
     }
 }
 

@@ -28,6 +28,10 @@ impl Cache {
         Cache(Inner::with_weighter(entries, bytes, Bytes))
     }
 
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.0.get(key).map(|value| &**value)
+    }
+
     /// Takes out what lies under a key: whoever takes it puts it back, as it is then.
     pub fn take(&mut self, key: &[u8]) -> Option<Box<[u8]>> {
         self.0.remove(key).map(|(_, value)| value)

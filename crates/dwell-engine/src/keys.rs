@@ -11,6 +11,7 @@ const FEED: u8 = b'f';
 const NUMBERS: u8 = b'q';
 const SERIES: u8 = b'c';
 const LAB: u8 = b'l';
+const DEVICE: u8 = b'd';
 
 /// Appends a text so that texts lie in their own order, and none is the beginning of another.
 fn text(key: &mut Vec<u8>, text: &str) {
@@ -135,6 +136,11 @@ pub(crate) fn part(app: &str, user: &str, number: u32) -> Vec<u8> {
     let mut key = of_user(PART, app, user);
     key.extend_from_slice(&number.to_be_bytes());
     key
+}
+
+/// Who was seen on a device.
+pub(crate) fn device(app: &str, device: &str) -> Vec<u8> {
+    of_user(DEVICE, app, device)
 }
 
 /// All statements of an app, in their order.

@@ -14,6 +14,7 @@
 mod ask;
 mod book;
 mod cache;
+mod device;
 mod error;
 mod gaps;
 mod keys;

@@ -7,7 +7,7 @@ use dwell_core::time::Timestamp;
 use dwell_core::timeline::Stated;
 use dwell_store::{Books, Changes, Offset};
 
-use crate::book::{Book, Changed, Fill, HOUR, Paper, Sealed};
+use crate::book::{Book, Changed, Fill, HOUR, Paper, Sealed, Stir};
 use crate::error::EngineError;
 use crate::gaps::GapChanges;
 use crate::keys;
@@ -32,6 +32,9 @@ pub(crate) struct Scene<'s> {
     /// For every event the next one of the same user.
     pub next: &'s [Option<usize>],
     pub fill: Fill,
+    /// When the first of the events came in: what is too old for that one is too old for all. Nothing younger is let go of
+    /// before it is known who took a device from whom.
+    pub began: Timestamp,
 }
 
 /// An app that occurs in the turn.
@@ -46,6 +49,8 @@ pub(crate) struct Slot {
     pub user: Arc<str>,
     pub state: State,
     pub is_changed: bool,
+    /// Another id became this one in this turn.
+    pub was_linked: bool,
     /// The first and the last of their events that were not taken yet.
     pub waiting: Option<(usize, usize)>,
     /// The deadlines under which they were found.
@@ -69,7 +74,16 @@ pub(crate) struct Sheet {
     pub fresh: HashMap<Vec<u8>, Vec<u8>>,
     /// The earliest deadline under which somebody is listed now and was not before.
     pub first_listed: Option<Timestamp>,
+    /// Devices to be looked at when all users have been stepped.
+    pub stirred: Vec<Stirred>,
     paper: Paper,
+}
+
+/// On a device something happened that may concern others than this user.
+pub(crate) struct Stirred {
+    pub app: usize,
+    pub user: Arc<str>,
+    pub stir: Stir,
 }
 
 /// What is added to an app.
@@ -91,6 +105,7 @@ impl Sheet {
             measured: Measured::default(),
             fresh: HashMap::new(),
             first_listed: None,
+            stirred: Vec::new(),
             paper: Paper::default(),
         }
     }
@@ -109,6 +124,7 @@ impl Sheet {
         }
         self.measured.append(other.measured);
         self.fresh.extend(other.fresh);
+        self.stirred.extend(other.stirred);
         self.first_listed = self.first_listed.into_iter().chain(other.first_listed).min();
     }
 
@@ -157,10 +173,11 @@ impl Sheet {
             let changed = book.advance(now);
             self.say(scene, app, &user, &book, changed);
         }
-        if let Some(latest) = activities.iter().map(|(event, _)| event.received_at).max() {
+        if waiting.is_some() {
             let mut shelf = self.shelf(scene, app, &user);
-            book.tidy(Timestamp::from_micros(latest), &rules.zone, scene.fill, &mut shelf);
+            book.tidy(scene.began, &rules.zone, scene.fill, &mut shelf);
         }
+        self.note_stirred(app, &user, &mut book);
         self.list(name, &user, &mut book, &rung);
         self.put(slot, book);
         Ok(())
@@ -203,6 +220,33 @@ impl Sheet {
         self.list(name, &user, &mut book, &[]);
         self.put(to, book);
         Ok(())
+    }
+
+    /// Opens a user's book once more, when all events have been taken, and says what comes of it; `None` for somebody of
+    /// whom there is none.
+    pub fn reopen<T>(
+        &mut self,
+        scene: Scene<'_>,
+        slot: &mut Slot,
+        act: impl FnOnce(&mut Book<'_>, &mut Shelf<'_>) -> Result<(T, Changed), EngineError>,
+    ) -> Result<Option<T>, EngineError> {
+        let State::Book(bytes) = &slot.state else { return Ok(None) };
+        let (app, user) = (slot.app, slot.user.clone());
+        let App { name, rules } = &scene.apps[app];
+        let bad = bad_book(name, &user);
+        let sealed = Sealed::read(bytes).map_err(&bad)?;
+        let standing = rules.standing_of(&user, sealed.texts());
+        let mut book = sealed.open(name, &user, &standing).map_err(&bad)?;
+        let (found, changed) = act(&mut book, &mut self.shelf(scene, app, &user))?;
+        self.say(scene, app, &user, &book, changed);
+        self.list(name, &user, &mut book, &[]);
+        self.put(slot, book);
+        Ok(Some(found))
+    }
+
+    fn note_stirred(&mut self, app: usize, user: &Arc<str>, book: &mut Book<'_>) {
+        let stirred = book.stirred().into_iter();
+        self.stirred.extend(stirred.map(|stir| Stirred { app, user: user.clone(), stir }));
     }
 
     /// Closes a book.

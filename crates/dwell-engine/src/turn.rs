@@ -2,7 +2,9 @@
 //!
 //! Each user's book is opened once, takes all its events in their order, and is closed again. Users know nothing of each other, so
 //! several threads step them, each on a [`Sheet`] of its own. Only a link between two ids makes these two users' events be
-//! taken before it.
+//! taken before it, and who took a device from whom is found when all have been stepped.
+
+mod devices;
 
 use std::collections::HashMap;
 
@@ -42,6 +44,9 @@ pub(crate) struct Turn<'t> {
     rules: &'t dyn RulesOf,
     options: WorkerOptions,
     events: &'t [Record<'t>],
+    /// When the first of them came in, and when the earliest of them happened.
+    began: Timestamp,
+    first: i64,
     /// For every event the next one of the same user.
     next: Vec<Option<usize>>,
     apps: Vec<App>,
@@ -64,12 +69,15 @@ impl<'t> Turn<'t> {
         options: WorkerOptions,
         events: &'t [Record<'t>],
     ) -> Self {
+        let began = events.iter().map(|event| event.received_at).min().map_or(Timestamp::MIN, Timestamp::from_micros);
         Turn {
             books,
             cache,
             rules,
             options,
             events,
+            began,
+            first: events.iter().map(|event| event.happened_at).min().unwrap_or(i64::MAX),
             next: vec![None; events.len()],
             apps: Vec::new(),
             numbers: Vec::new(),
@@ -99,6 +107,7 @@ impl<'t> Turn<'t> {
             self.slots[slot].rung.push(*at);
         }
         self.step(now)?;
+        self.hand_over(now)?;
         self.end(offset, due.len())
     }
 
@@ -129,6 +138,7 @@ impl<'t> Turn<'t> {
             events: self.events,
             next: &self.next,
             fill: self.options.fill,
+            began: self.began,
         };
         let WorkerOptions { threads, users_a_thread, .. } = self.options;
         let threads = threads.min(self.slots.len() / users_a_thread.max(1)).max(1);
@@ -170,9 +180,19 @@ impl<'t> Turn<'t> {
         }
         // What another thread could not find is not put aside.
         let fill = Fill { most: usize::MAX, ..self.options.fill };
-        let scene = Scene { books: self.books, apps: &self.apps, events: self.events, next: &self.next, fill };
+        let scene = Scene {
+            books: self.books,
+            apps: &self.apps,
+            events: self.events,
+            next: &self.next,
+            fill,
+            began: self.began,
+        };
         match self.slots.get_disjoint_mut([from_now, to_now]) {
-            Ok([from, to]) => self.sheet.link(scene, from, to),
+            Ok([from, to]) => {
+                to.was_linked = true;
+                self.sheet.link(scene, from, to)
+            }
             // They are two, as was just seen.
             Err(_same) => Ok(()),
         }
@@ -265,7 +285,8 @@ impl<'t> Turn<'t> {
                 None => State::Book(bytes),
             },
         };
-        let slot = Slot { app, user: id.into(), state, is_changed: false, waiting: None, rung: Vec::new() };
+        let slot =
+            Slot { app, user: id.into(), state, is_changed: false, was_linked: false, waiting: None, rung: Vec::new() };
         self.slots.push(slot);
         self.places.insert(self.key.as_slice().into(), self.slots.len() - 1);
         Ok(self.slots.len() - 1)

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dwell_core::event::{Activity, EventKind};
+use dwell_core::event::{Activity, EventKind, Weight, is_late};
 use dwell_core::lab::Lab;
 use dwell_core::lab::ledger::GapLedger;
 use dwell_core::lab::lengths::Grid;
@@ -25,7 +25,16 @@ struct Said {
     user: usize,
     kind: EventKind,
     minute: i64,
+    /// None is 0.
+    device: usize,
+    /// After how many minutes it came in, where that is asked.
+    delay: i64,
     number: usize,
+}
+
+/// An action on nobody else's device.
+fn action(user: usize, minute: i64, number: usize) -> Said {
+    Said { user, kind: EventKind::Action, minute, device: 10 + user, delay: 0, number }
 }
 
 fn rules() -> Arc<AppRules> {
@@ -79,10 +88,16 @@ impl House {
     }
 
     fn say(&self, said: &[Said], link_from: Option<&str>) {
+        self.say_at(said, link_from, |_| 1_000);
+    }
+
+    /// Says in which minute each came in.
+    fn say_at(&self, said: &[Said], link_from: Option<&str>, received_at: impl Fn(&Said) -> i64) {
         let mut batch = Batch::new();
         let mut bytes = Vec::new();
         for said in said {
             let kind = EventKind::ALL.iter().position(|kind| *kind == said.kind).unwrap() as u8;
+            let device = format!("device{}", said.device);
             let record = Record {
                 app: APP,
                 user: &user(said.user),
@@ -92,10 +107,10 @@ impl House {
                 kind,
                 name: None,
                 happened_at: BEGIN + said.minute * MINUTE,
-                received_at: BEGIN + 1_000 * MINUTE,
+                received_at: BEGIN + received_at(said) * MINUTE,
                 remaining: None,
                 player: None,
-                device: Some("phone"),
+                device: (said.device != 0).then_some(device.as_str()),
                 platform: Some("ios"),
                 campaign: None,
             };
@@ -117,22 +132,48 @@ impl House {
     }
 }
 
-/// What one reading of all events in order says.
-fn model(said: &[Said], users: usize, now: i64) -> BTreeMap<String, (Vec<ClosedSession>, bool)> {
-    let rules = rules();
-    let now = Timestamp::from_micros(BEGIN + now * MINUTE);
+/// What happened to each user, in order: what was said of them, and when others took the device on which they were last seen.
+///
+/// This is the definition, word by word: everything is looked up in all that was said.
+fn lives(said: &[Said], users: usize) -> Vec<Vec<Activity>> {
+    let at = |minute: i64| Timestamp::from_micros(BEGIN + minute * MINUTE);
+    let key = |said: &Said| (said.minute, format!("m{}", said.number));
+    let mut said: Vec<&Said> = said.iter().collect();
+    said.sort_by_key(|said| key(said));
+    said.dedup_by_key(|said| said.number);
+    let starts = |said: &&&Said| said.kind.weight() == Weight::Starts;
+    let takes: Vec<&Said> = said.iter().filter(starts).filter(|said| said.device != 0).copied().collect();
     (0..users)
         .map(|number| {
-            let mut events: Vec<&Said> = said.iter().filter(|said| said.user == number).collect();
-            events.sort_by_key(|said| (said.minute, format!("m{}", said.number)));
-            events.dedup_by_key(|said| said.number);
+            let mut life: Vec<((i64, String), Activity)> = Vec::new();
+            for said in said.iter().filter(|said| said.user == number) {
+                let activity = Activity { device: said.device as u32, ..Activity::new(at(said.minute), said.kind) };
+                life.push((key(said), activity));
+            }
+            for (place, take) in takes.iter().enumerate() {
+                let had_it = takes[..place].iter().rfind(|other| other.device == take.device);
+                let proves = |said: &&&Said| !matches!(said.kind, EventKind::Silent | EventKind::UserChanged);
+                let mut mine = said.iter().filter(|said| said.user == number && key(said) < key(take));
+                let is_there = mine.rfind(proves).is_some_and(|last| last.device == take.device);
+                if take.user != number && had_it.is_some_and(|other| other.user == number) && is_there {
+                    life.push((key(take), Activity::new(at(take.minute), EventKind::UserChanged)));
+                }
+            }
+            life.sort_by(|(one, _), (other, _)| one.cmp(other));
+            life.into_iter().map(|(_, activity)| activity).collect()
+        })
+        .collect()
+}
+
+/// What one reading of all events in order says.
+fn model(said: &[Said], users: usize, now: i64, rules: &AppRules) -> BTreeMap<String, (Vec<ClosedSession>, bool)> {
+    let now = Timestamp::from_micros(BEGIN + now * MINUTE);
+    let lives = lives(said, users).into_iter().enumerate();
+    lives
+        .map(|(number, life)| {
             let standing = rules.standing_of(&user(number), &[]);
             let mut sessionizer = Sessionizer::new(&standing);
-            let mut closed = Vec::new();
-            for said in events {
-                let at = Timestamp::from_micros(BEGIN + said.minute * MINUTE);
-                closed.extend(sessionizer.observe(&Activity::new(at, said.kind)).ended);
-            }
+            let mut closed: Vec<_> = life.iter().filter_map(|activity| sessionizer.observe(activity).ended).collect();
             closed.extend(sessionizer.advance(now));
             (user(number), (closed, sessionizer.open().is_some()))
         })
@@ -143,18 +184,31 @@ fn model(said: &[Said], users: usize, now: i64) -> BTreeMap<String, (Vec<ClosedS
 fn lab(said: &[Said], users: usize) -> GapLedger {
     let rules = rules();
     let mut lab = Lab::new(Grid::standard(), &[]);
-    for number in 0..users {
-        let mut events: Vec<&Said> = said.iter().filter(|said| said.user == number).collect();
-        events.sort_by_key(|said| (said.minute, format!("m{}", said.number)));
-        let at = |minute: i64| Timestamp::from_micros(BEGIN + minute * MINUTE);
-        let activities: Vec<Activity> = events.iter().map(|said| Activity::new(at(said.minute), said.kind)).collect();
-        lab.observe_user(&activities, &rules.standing_of(&user(number), &[]));
+    for (number, life) in lives(said, users).iter().enumerate() {
+        lab.observe_user(life, &rules.standing_of(&user(number), &[]));
     }
     lab.ledger().clone()
 }
 
+/// What is told of sessions, by the books and by the model.
+type Told = (i64, i64, String, u64, u32);
+
+fn told(rows: &[SessionRow]) -> Vec<Told> {
+    rows.iter().map(|row| (row.started_at, row.ended_at, row.end_reason.clone(), row.activities, row.ordinal)).collect()
+}
+
+fn wanted(closed: &[ClosedSession]) -> Vec<Told> {
+    let one = |closed: &ClosedSession| {
+        let session = &closed.session;
+        let (started_at, ended_at) = (session.started_at.as_micros(), session.ended_at.as_micros());
+        (started_at, ended_at, closed.reason.word().to_owned(), session.activities, session.ordinal)
+    };
+    closed.iter().map(one).collect()
+}
+
 fn said() -> impl Strategy<Value = Vec<Said>> {
     let kinds = [
+        EventKind::Action,
         EventKind::Action,
         EventKind::Action,
         EventKind::PlayingStarted,
@@ -163,12 +217,21 @@ fn said() -> impl Strategy<Value = Vec<Said>> {
         EventKind::Closed,
         EventKind::Heartbeat,
         EventKind::Silent,
+        EventKind::UserChanged,
     ];
-    prop::collection::vec((0usize..3, 0usize..kinds.len(), 0i64..120), 0..40).prop_map(move |said| {
-        said.into_iter()
-            .enumerate()
-            .map(|(number, (user, kind, minute))| Said { user, kind: kinds[kind], minute, number })
-            .collect()
+    let one = (0usize..3, 0usize..kinds.len(), 0i64..120, 0usize..4, 0i64..12);
+    prop::collection::vec(one, 0..40).prop_map(move |said| {
+        let said = said.into_iter().enumerate();
+        said.map(|(number, (user, kind, minute, device, delay))| Said {
+            user,
+            kind: kinds[kind],
+            minute,
+            // Half of all on one device, and some on none.
+            device: [1, 1, 2, 0][device],
+            delay,
+            number,
+        })
+        .collect()
     })
 }
 
@@ -205,17 +268,9 @@ proptest! {
         let desk = house.desk();
         let numbers = desk.numbers(APP).unwrap();
         let (mut closed_in_all, mut open_in_all) = (0, 0);
-        for (user, (closed, open)) in model(&said, 3, now) {
+        for (user, (closed, open)) in model(&said, 3, now, &rules()) {
             let rows = house.sessions(&user);
-            let told: Vec<_> = rows.iter().map(|row| (row.started_at, row.ended_at, row.end_reason.as_str(), row.activities, row.ordinal)).collect();
-            let wanted: Vec<_> = closed.iter().map(|closed| (
-                closed.session.started_at.as_micros(),
-                closed.session.ended_at.as_micros(),
-                closed.reason.word(),
-                closed.session.activities,
-                closed.session.ordinal,
-            )).collect();
-            prop_assert_eq!(told, wanted, "{}", user);
+            prop_assert_eq!(told(&rows), wanted(&closed), "{}", user);
             closed_in_all += rows.len() as i64;
             open_in_all += i64::from(open);
             if let Some(view) = desk.user(APP, &user, Timestamp::from_micros(BEGIN + now * MINUTE)).unwrap() {
@@ -265,33 +320,81 @@ proptest! {
     }
 
     #[test]
-    fn two_ids_of_one_person_become_one(said in said(), split in any::<prop::sample::Index>(), early in any::<bool>(), now in 100i64..200) {
-        // Users 0 and 1 turn out to be one person, whenever that is said.
-        let said: Vec<Said> = said.into_iter().filter(|said| said.user < 2).collect();
+    fn two_ids_of_one_person_become_one(
+        said in said(),
+        split in any::<prop::sample::Index>(),
+        pieces in 1usize..5,
+        early in any::<bool>(),
+        all in any::<bool>(),
+        now in 130i64..200,
+    ) {
+        // Users 0 and 1 turn out to be one person, whenever that is said. User 2 shares devices with both, and may prove to
+        // be the same, too, in the end.
         let house = House::new();
         let cut = if said.is_empty() { 0 } else { split.index(said.len()) };
-        house.say(&said[..cut], None);
-        if early {
-            house.work(50);
+        for piece in said[..cut].chunks(cut.div_ceil(pieces).max(1)) {
+            house.say(piece, None);
+            if early {
+                house.work(50);
+            }
         }
-        let link = Said { user: 1, kind: EventKind::Silent, minute: 0, number: 10_000 };
+        let link = Said { kind: EventKind::Silent, ..action(1, 0, 10_000) };
         house.say(std::slice::from_ref(&link), Some("user0"));
         house.say(std::slice::from_ref(&link), Some("user0"));
-        house.say(&said[cut..], None);
+        for piece in said[cut..].chunks((said.len() - cut).div_ceil(pieces).max(1)) {
+            house.say(piece, None);
+            if early {
+                house.work(50);
+                house.restart();
+            }
+        }
+        if all {
+            house.say(&[Said { number: 10_001, ..link }], Some("user2"));
+        }
         house.work(now);
-        let as_one: Vec<Said> = said.iter().map(|said| Said { user: 1, ..said.clone() }).collect();
-        let (closed, open) = model(&as_one, 2, now).remove("user1").unwrap();
-        let starts = |rows: Vec<SessionRow>| rows.iter().map(|row| (row.started_at, row.ended_at, row.activities)).collect::<Vec<_>>();
-        let wanted: Vec<_> = closed.iter().map(|closed| (closed.session.started_at.as_micros(), closed.session.ended_at.as_micros(), closed.session.activities)).collect();
-        prop_assert_eq!(starts(house.sessions("user1")), wanted.clone());
-        prop_assert_eq!(starts(house.sessions("user0")), wanted, "the old id leads to the same person");
+        let person = |user: usize| if all { 1 } else { user.max(1) };
+        let as_one: Vec<Said> = said.iter().map(|said| Said { user: person(said.user), ..said.clone() }).collect();
+        let model = model(&as_one, 3, now, &rules());
+        for number in 0..3 {
+            let name = user(person(number));
+            prop_assert_eq!(told(&house.sessions(&user(number))), wanted(&model[&name].0), "{}", name);
+        }
         let numbers = house.desk().numbers(APP).unwrap();
-        prop_assert_eq!((numbers.users, numbers.open), (1, i64::from(open)));
-        prop_assert_eq!(house.desk().lab(APP).unwrap(), lab(&as_one, 2));
+        let open: i64 = model.values().map(|(_, open)| i64::from(*open)).sum();
+        let users = 1 + i64::from(!all && said.iter().any(|said| said.user == 2));
+        prop_assert_eq!((numbers.users, numbers.open), (users, open));
+        prop_assert_eq!(house.desk().lab(APP).unwrap(), lab(&as_one, 3));
         let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
         let started: i64 = house.desk().series(APP, Series::Started, ever, 10_000).unwrap().iter().map(|(_, count)| count).sum();
-        prop_assert_eq!(started, closed.len() as i64 + i64::from(open));
-        prop_assert_eq!(quarters(&house.desk()), quarters_of(&house.sessions("user1"), i64::from(open)));
+        let closed: usize = model.values().map(|(closed, _)| closed.len()).sum();
+        prop_assert_eq!(started, closed as i64 + open);
+        let rows: Vec<SessionRow> = (1..=if all { 1 } else { 2 }).flat_map(|number| house.sessions(&user(number))).collect();
+        prop_assert_eq!(quarters(&house.desk()), quarters_of(&rows, open));
+    }
+
+    #[test]
+    fn what_is_settled_changes_nothing_of_who_took_a_device_from_whom(said in said(), pieces in 1usize..20) {
+        // Five minutes late is late, and what is ten minutes old is settled long before a session of an hour ends.
+        let rules = {
+            let mut version = Version { timeout: Timeout::from_secs(3_600).ok(), ..Version::default() };
+            version.rules.allowed_lateness = Span::from_minutes(5);
+            Arc::new(AppRules::of(&Policy::always(version), Zone::default()))
+        };
+        let house = House::new();
+        *house.worker.borrow_mut() = worker_under(house.log.clone(), house.books.clone(), rules.clone());
+        let mut sent = said.clone();
+        sent.sort_by_key(|said| said.minute + said.delay);
+        for piece in sent.chunks(sent.len().div_ceil(pieces).max(1)) {
+            house.say_at(piece, None, |said| said.minute + said.delay);
+            house.work(0);
+        }
+        house.work(1_000);
+        let at = |minute: i64| Timestamp::from_micros(minute * MINUTE);
+        let in_time = |said: &&Said| !is_late(at(said.minute), at(said.minute + said.delay), Span::from_minutes(5));
+        let kept: Vec<Said> = said.iter().filter(in_time).cloned().collect();
+        for (user, (closed, _)) in model(&kept, 3, 1_000, &rules) {
+            prop_assert_eq!(told(&house.sessions(&user)), wanted(&closed), "{}", user);
+        }
     }
 }
 
@@ -330,8 +433,7 @@ fn a_session_counts_in_its_quarter_and_on_its_day_in_the_zone_of_the_app() {
     let rules = Arc::new(AppRules::of(&Policy::default(), east));
     let house = House::new();
     *house.worker.borrow_mut() = worker_under(house.log.clone(), house.books.clone(), rules);
-    let action = |minute, number| Said { user: 0, kind: EventKind::Action, minute, number };
-    house.say(&[action(1, 0), action(21, 1)], None);
+    house.say(&[action(0, 1, 0), action(0, 21, 1)], None);
     house.work(1_000);
     let at = |micros: i64| Timestamp::from_micros(micros);
     let ever = (at(BEGIN - 86_400_000_000), at(BEGIN + 2 * 86_400_000_000));
@@ -354,7 +456,7 @@ fn a_session_counts_in_its_quarter_and_on_its_day_in_the_zone_of_the_app() {
 #[test]
 fn a_session_ends_at_its_deadline_without_another_event() {
     let house = House::new();
-    house.say(&[Said { user: 0, kind: EventKind::Action, minute: 0, number: 0 }], None);
+    house.say(&[action(0, 0, 0)], None);
     house.work(9);
     assert_eq!(house.sessions("user0").len(), 0);
     house.work(10);
@@ -365,10 +467,10 @@ fn a_session_ends_at_its_deadline_without_another_event() {
 #[test]
 fn a_deadline_rings_while_events_of_others_come_in() {
     let house = House::new();
-    house.say(&[Said { user: 0, kind: EventKind::Action, minute: 0, number: 0 }], None);
+    house.say(&[action(0, 0, 0)], None);
     house.work(9);
     // This one came in long after the other's deadline, and one turn reads it.
-    house.say(&[Said { user: 1, kind: EventKind::Action, minute: 999, number: 1 }], None);
+    house.say(&[action(1, 999, 1)], None);
     let turned = house.worker.borrow_mut().turn(Timestamp::from_micros(BEGIN + 1_000 * MINUTE)).unwrap();
     assert_eq!((turned.events, turned.deadlines), (1, 1));
     assert_eq!(house.sessions("user0").len(), 1);
@@ -392,7 +494,6 @@ fn users_and_platforms_have_timeouts_of_their_own() {
     let rules = Arc::new(AppRules::of(&Policy::always(version), Zone::default()));
     let house = House::new();
     *house.worker.borrow_mut() = worker_under(house.log.clone(), house.books.clone(), rules);
-    let action = |user, minute, number| Said { user, kind: EventKind::Action, minute, number };
     // All are on ios. Each is silent for as long as their timeout less a minute, then for as long as it is.
     house.say(&[action(0, 0, 0), action(1, 0, 1), action(0, 19, 2), action(1, 39, 3)], None);
     house.work(38);
@@ -403,4 +504,70 @@ fn users_and_platforms_have_timeouts_of_their_own() {
             house.sessions(user).iter().map(|row| (row.activities, row.timeout, row.timeout_source.clone())).collect();
         assert_eq!(told[0], (2, timeout, source.to_owned()), "{user}");
     }
+}
+
+#[test]
+fn who_hands_the_device_over_has_left_when_they_were_last_seen() {
+    let house = House::new();
+    let on = |device, said: Said| Said { device, ..said };
+    // User 0 is on the tablet, user 1 takes it, and user 0 takes it back.
+    house.say(&[on(1, action(0, 0, 0)), on(1, action(0, 3, 1)), on(1, action(1, 5, 2)), on(1, action(0, 6, 3))], None);
+    house.work(7);
+    let rows = house.sessions("user0");
+    assert_eq!((rows.len(), rows[0].end_reason.as_str()), (1, "user_changed"));
+    assert_eq!((rows[0].started_at, rows[0].ended_at), (BEGIN, BEGIN + 3 * MINUTE));
+    assert_eq!(house.sessions("user1")[0].end_reason, "user_changed");
+    // User 2 was on it in between, which is heard of later: it was from them that user 0 took it back.
+    house.say(&[on(1, action(2, 4, 4))], None);
+    house.work(7);
+    assert_eq!(house.sessions("user0"), rows);
+    assert_eq!(house.sessions("user2")[0].end_reason, "user_changed");
+    // User 0 turns out to be user 2.
+    house.say(&[Said { kind: EventKind::Silent, ..action(2, 0, 10) }], Some("user0"));
+    house.work(7);
+    let rows = house.sessions("user2");
+    assert_eq!((rows.len(), rows[0].end_reason.as_str(), rows[0].activities), (1, "user_changed", 3));
+    assert_eq!(rows[0].ended_at, BEGIN + 4 * MINUTE);
+}
+
+#[test]
+fn who_goes_on_elsewhere_has_not_left() {
+    let house = House::new();
+    let on = |device, said: Said| Said { device, ..said };
+    house.say(&[on(1, action(0, 0, 0)), on(2, action(0, 1, 1)), on(1, action(1, 2, 2)), on(2, action(0, 3, 3))], None);
+    house.work(100);
+    let rows = house.sessions("user0");
+    assert_eq!((rows.len(), rows[0].end_reason.as_str(), rows[0].activities), (1, "timed_out", 3));
+}
+
+#[test]
+fn what_only_extends_takes_no_device() {
+    let house = House::new();
+    let on = |kind, said: Said| Said { kind, device: 1, ..said };
+    let leftover = on(EventKind::Heartbeat, action(0, 2, 2));
+    house.say(&[on(EventKind::Action, action(0, 0, 0)), on(EventKind::Action, action(1, 1, 1)), leftover], None);
+    house.say(&[on(EventKind::Silent, action(2, 3, 3)), on(EventKind::Action, action(1, 4, 4))], None);
+    house.work(100);
+    let rows = house.sessions("user1");
+    assert_eq!((rows.len(), rows[0].activities), (1, 2));
+}
+
+#[test]
+fn a_device_with_too_many_people_is_none() {
+    let reasons = |people: usize| {
+        let house = House::new();
+        // All within a timeout, in turns of fifty.
+        for turn in (0..people).collect::<Vec<_>>().chunks(50) {
+            let all: Vec<Said> =
+                turn.iter().map(|user| Said { device: 1, ..action(*user, *user as i64, *user) }).collect();
+            house.say(&all, None);
+            house.work(0);
+        }
+        house.work(2_000);
+        let changed = (0..people).filter(|number| house.sessions(&user(*number))[0].end_reason == "user_changed");
+        changed.count()
+    };
+    assert_eq!(reasons(256), 255, "a desk with many customers");
+    assert_eq!(reasons(257), 0, "what was said of it is withdrawn");
+    assert_eq!(reasons(300), 0);
 }

@@ -251,7 +251,15 @@ impl<'q> LabSweep<'q> {
         let left_out = in_time_and_once(events, message_ids, standing, self.question.late, &mut places);
         self.counted.duplicate += left_out.duplicates;
         self.counted.late += left_out.late;
-        for event in places.iter().map(|place| &events[*place as usize]) {
+        let handovers = &self.question.handovers;
+        handovers.put_among(user, events, message_ids, &mut places);
+        for place in &places {
+            if let Some(activity) = handovers.at(user, *place) {
+                self.activities.push(activity);
+                presence.observe(&activity, standing);
+                continue;
+            }
+            let event = &events[*place as usize];
             let at = event.activity.happened_at;
             self.activities.push(event.activity);
             if event.activity.kind.weight() == Weight::Silent {

@@ -1,5 +1,7 @@
 //! The events of a log by user, wherever they lie.
 
+use hashbrown::HashSet;
+
 use crate::in_order::InOrder;
 use crate::shuffle::Grouped;
 use crate::sweep::{SweepError, Visitor, sweep};
@@ -29,6 +31,14 @@ impl Log<'_> {
         match self {
             Log::Grouped(grouped) => grouped.told_until(),
             Log::InOrder(in_order) => Some(in_order.time_range().1),
+        }
+    }
+
+    /// Returns the devices that several users name; `None` when nothing is known of devices.
+    pub(crate) const fn shared_devices(&self) -> Option<&HashSet<u32>> {
+        match self {
+            Log::Grouped(grouped) => Some(&grouped.shared_devices),
+            Log::InOrder(_) => None,
         }
     }
 

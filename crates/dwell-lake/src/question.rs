@@ -7,6 +7,7 @@ use dwell_core::policy::{Policy, Standing};
 use dwell_core::time::Timestamp;
 use hashbrown::HashMap;
 
+use crate::handover::Handovers;
 use crate::names::Names;
 
 /// What becomes of late events.
@@ -27,6 +28,8 @@ pub struct Question {
     pub as_of: Timestamp,
     /// What becomes of late events.
     pub late: LateEvents,
+    /// Who took a device from whom: nobody, until it is found.
+    pub handovers: Handovers,
     common: Standing,
     named: HashMap<String, Standing>,
 }
@@ -51,7 +54,7 @@ impl Question {
         let own = policy.versions().iter().flat_map(|version| version.users.keys());
         let named = own.chain(audiences.keys()).map(|user| (user.clone(), standing(user))).collect();
         // No user has an empty id: this is what holds for everybody who is not named.
-        Question { app: app.to_owned(), as_of, late, common: standing(""), named }
+        Question { app: app.to_owned(), as_of, late, handovers: Handovers::default(), common: standing(""), named }
     }
 
     /// Returns what holds for a user.

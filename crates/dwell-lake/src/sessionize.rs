@@ -246,8 +246,15 @@ impl<'q, S: SessionSink> Sessionize<'q, S> {
         let mut places = std::mem::take(&mut self.taken);
         let left_out = in_time_and_once(events, message_ids, standing, question.late, &mut places);
         self.tally.leave_out(left_out);
+        question.handovers.put_among(user, events, message_ids, &mut places);
         let taken = Taken { events, places: &places, message_ids };
         for place in &places {
+            if let Some(activity) = question.handovers.at(user, *place) {
+                if let Some(ClosedSession { session, reason }) = sessionizer.observe(&activity).ended {
+                    self.note(user, session, Some(reason), &mut before, taken);
+                }
+                continue;
+            }
             let event = &events[*place as usize];
             let observed = sessionizer.observe(&event.activity);
             self.tally.count(observed.outcome);
@@ -340,7 +347,7 @@ impl<'q, S: SessionSink> Sessionize<'q, S> {
     }
 }
 
-/// The events of a user that the sessionizer saw, to be found by the place by which it knows them.
+/// The events of a user that the sessionizer saw, to be found by the place by which it knows them. Handovers are no events.
 #[derive(Clone, Copy, Default)]
 struct Taken<'a> {
     events: &'a [WideEvent],

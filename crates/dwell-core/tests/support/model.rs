@@ -78,7 +78,7 @@ impl Model<'_> {
         let mut open: Vec<usize> = Vec::new();
         let mut outcomes = Vec::new();
         for (index, event) in self.events.iter().enumerate() {
-            if event.kind == EventKind::Silent {
+            if event.kind == EventKind::Silent || self.is_elsewhere(index) {
                 outcomes.push(Outcome::Silent);
                 continue;
             }
@@ -122,10 +122,24 @@ impl Model<'_> {
         in_force
     }
 
+    /// Says of a device that changed hands whether the user was last seen on another, or on none that was named.
+    fn is_elsewhere(&self, index: usize) -> bool {
+        let event = &self.events[index];
+        if event.kind != EventKind::UserChanged || event.device == 0 {
+            return false;
+        }
+        let proves = |event: &&Activity| !matches!(event.kind, EventKind::UserChanged | EventKind::Silent);
+        self.events[..index].iter().rfind(proves).is_none_or(|last| last.device != event.device)
+    }
+
     /// Where everything that was known of screen and players was last forgotten.
     fn forgotten_before(&self, index: usize) -> usize {
-        let forgets = |event: &Activity| matches!(event.kind, EventKind::Closed | EventKind::UserChanged);
-        self.events[..index].iter().rposition(forgets).map_or(0, |place| place + 1)
+        let forgets = |place: &usize| match self.events[*place].kind {
+            EventKind::Closed => true,
+            EventKind::UserChanged => !self.is_elsewhere(*place),
+            _ => false,
+        };
+        (0..index).rfind(forgets).map_or(0, |place| place + 1)
     }
 
     /// How far presence reaches after the activity at `index`.

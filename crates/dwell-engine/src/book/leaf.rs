@@ -57,7 +57,7 @@ pub(super) struct PartBytes<'a> {
     pub made_ids: BTreeMap<String, i64>,
 }
 
-pub(super) const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 3;
 
 /// Returns who an id is now, when these bytes under it say that it moved.
 pub(crate) fn moved_to(bytes: &[u8]) -> Option<&str> {
@@ -146,6 +146,7 @@ impl<'a> Sealed<'a> {
             told: Vec::new(),
             passed: Vec::new(),
             gaps: GapChanges::default(),
+            stirred: Vec::new(),
         };
         book.told = book.lines();
         Ok(book)

@@ -7,6 +7,7 @@ use dwell_core::lab::live::{Line, Spine};
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::Timeline;
 
+use super::devices::latest_starts;
 use super::leaf::{PartBytes, VERSION};
 use super::{Book, Fill, PartNote, mark_of};
 use crate::error::EngineError;
@@ -17,6 +18,12 @@ impl<'p> Book<'p> {
     /// Brings back everything that lies on the shelf.
     pub fn recall_all(&mut self, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
         self.recall_from(0, shelf)
+    }
+
+    /// Brings back all parts in which anything may have happened at a moment or later.
+    pub(super) fn recall_since(&mut self, at: i64, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
+        let first = self.rest.parts.partition_point(|part| part.until <= at);
+        self.recall_from(first, shelf)
     }
 
     /// Brings back the parts that an event may concern.
@@ -72,7 +79,7 @@ impl<'p> Book<'p> {
     }
 
     /// Puts all but the latest events on the shelf, when there are many.
-    pub(super) fn put_aside(&mut self, fill: Fill, shelf: &mut Shelf<'_>) {
+    pub fn put_aside(&mut self, fill: Fill, shelf: &mut Shelf<'_>) {
         let Fill { most, keep, part } = fill;
         loop {
             let count = self.timeline.entries().len();
@@ -101,6 +108,7 @@ impl<'p> Book<'p> {
                 until: cut.as_micros(),
                 first_started_at: earlier.closed().next().map(|stated| stated.closed.session.started_at.as_micros()),
                 marks: names.flat_map(mark_of).collect(),
+                devices: latest_starts(&earlier),
             };
             let mut timeline = Vec::new();
             earlier.write(&mut timeline);

@@ -14,8 +14,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use arrow_array::StringArray;
+use hashbrown::HashSet;
 
 use crate::batch::{Details, EventBatch, Users};
+use crate::handover::DeviceUsers;
 use run::{Layout, Run, SpillFile};
 use users::{AllUsers, PartitionUsers, Place, Ranges, Scratch, Stretch};
 
@@ -55,6 +57,7 @@ pub struct Shuffle {
     memory_used: AtomicU64,
     runs: Mutex<Vec<Run>>,
     spill: Mutex<Option<SpillFile>>,
+    devices: Mutex<DeviceUsers>,
     events: AtomicU64,
     first: AtomicI64,
     last: AtomicI64,
@@ -81,6 +84,7 @@ impl Shuffle {
             memory_used: AtomicU64::new(0),
             runs: Mutex::default(),
             spill: Mutex::default(),
+            devices: Mutex::default(),
             events: AtomicU64::new(0),
             first: AtomicI64::new(i64::MAX),
             last: AtomicI64::new(i64::MIN),
@@ -116,7 +120,8 @@ impl Shuffle {
         let mut runs = self.runs.into_inner().unwrap_or_else(PoisonError::into_inner);
         runs.sort_by_key(|run| run.number);
         let users = self.users.into_inner().map_or_else(Vec::new, AllUsers::into_partitions);
-        Grouped { users, runs, time_range, told_until }
+        let shared_devices = self.devices.into_inner().unwrap_or_else(PoisonError::into_inner).into_shared();
+        Grouped { users, runs, time_range, told_until, shared_devices }
     }
 
     fn keep(&self, mut run: Run) -> Result<(), ShuffleError> {
@@ -142,11 +147,13 @@ pub struct Grouped {
     pub(crate) runs: Vec<Run>,
     time_range: Option<(i64, i64)>,
     told_until: Option<i64>,
+    /// Devices that several users name.
+    pub(crate) shared_devices: HashSet<u32>,
 }
 
 impl Grouped {
     pub(crate) fn from_parts(users: Vec<PartitionUsers>, runs: Vec<Run>) -> Self {
-        Grouped { users, runs, time_range: None, told_until: None }
+        Grouped { users, runs, time_range: None, told_until: None, shared_devices: HashSet::default() }
     }
 
     /// Returns how many partitions there are; in their order, users come in the order of their ids.
@@ -185,6 +192,7 @@ pub struct Shuffler<'s> {
     /// By partition: events of which more is known.
     wide: Vec<Buffer>,
     wide_bytes: usize,
+    devices: DeviceUsers,
     /// Runs are put in this order again, so that a log in order of time stays nearly so for every user.
     number: (u64, u64),
     dictionary: Option<(std::sync::Arc<StringArray>, Vec<Place>)>,
@@ -209,6 +217,7 @@ impl<'s> Shuffler<'s> {
             unit: narrow::UNITS[0],
             wide: Vec::new(),
             wide_bytes: 0,
+            devices: DeviceUsers::default(),
             number: (0, 0),
             dictionary: None,
             places: Vec::new(),
@@ -323,6 +332,7 @@ impl<'s> Shuffler<'s> {
 
     fn append_wide(&mut self, batch: &EventBatch, details: &Details, places: impl Iterator<Item = Place>) {
         for ((place, at), detail) in places.zip(&batch.happened_at).zip(&details.rows) {
+            self.devices.note(detail.device, place);
             let buffer = &mut self.wide[place.partition as usize];
             let length = buffer.bytes.len();
             let (start, end) = detail.message_id;
@@ -350,6 +360,7 @@ impl<'s> Shuffler<'s> {
                 buffer.bytes.clear();
             }
             self.wide_bytes = 0;
+            self.shuffle.devices.lock().unwrap_or_else(PoisonError::into_inner).take(&mut self.devices);
             self.keep(Layout::Wide, bytes, ends)?;
         }
         Ok(())

@@ -12,6 +12,7 @@ use dwell_core::lab::lengths::Quantiles;
 use dwell_core::law::Broken;
 use dwell_core::session::EndReason;
 use dwell_core::time::{Span, Timestamp};
+use dwell_lake::handover::Handovers;
 use dwell_lake::load::{Inputs, Loaded};
 use dwell_lake::question::Question;
 use dwell_lake::sessionize::{NoRows, OUTCOMES, SessionSink, Sessionize, Tally};
@@ -134,7 +135,13 @@ pub fn question(args: &InputArgs, ruling: &Ruling, inputs: &Inputs, loaded: &Loa
         Some(text) => moment(text, &args.zone).map_err(anyhow::Error::msg).context("--as-of")?,
         None => Timestamp::from_micros(loaded.log.told_until().unwrap_or(0)),
     };
-    Ok(Question::new(&args.app, &ruling.policy, &ruling.audiences, &inputs.names, as_of, args.late()))
+    let mut question = Question::new(&args.app, &ruling.policy, &ruling.audiences, &inputs.names, as_of, args.late());
+    question.handovers = Handovers::find(&loaded.log, &question, args.threads()).map_err(|error| match error {
+        SweepError::Shuffle(error) => error.into(),
+        SweepError::Visitor(error) => never(error),
+        SweepError::NotAsPromised => NotAsPromised.into(),
+    })?;
+    Ok(question)
 }
 
 fn write(args: &Sessions, inputs: &Inputs, sweep: &Sweep<'_>) -> anyhow::Result<Tally> {
