@@ -88,10 +88,11 @@ proptest! {
     fn actions_go_into_the_lab_alike(
         users in prop::collection::vec(prop_oneof![moments(), many_moments()], 0..4),
         grid in grids(),
+        numbers in prop::collection::vec(prop_oneof![1u32..4, 4u32..100], 0..5),
         kind in 0u8..8,
     ) {
         let standing = standing(kind);
-        let (mut slow, mut fast) = (Lab::new(grid.clone(), &[1, 2, 3]), Lab::new(grid, &[1, 2, 3]));
+        let (mut slow, mut fast) = (Lab::new(grid.clone(), &numbers), Lab::new(grid, &numbers));
         for moments in users {
             let actions: Vec<_> = moments.iter().map(|at| Activity::new(*at, EventKind::Action)).collect();
             slow.observe_user(&actions, &standing);

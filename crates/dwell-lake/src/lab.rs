@@ -113,9 +113,13 @@ impl<T> Sample<T> {
     }
 
     fn put(&mut self, hash: u64, of: T) {
-        self.heap.push(Sampled { hash, of });
-        if self.size < self.heap.len() {
-            self.heap.pop();
+        let sampled = Sampled { hash, of };
+        if self.heap.len() < self.size {
+            self.heap.push(sampled);
+        } else if let Some(mut largest) = self.heap.peek_mut()
+            && hash < largest.hash
+        {
+            *largest = sampled;
         }
     }
 

@@ -15,7 +15,9 @@ pub fn split(grouped: &Grouped, partition: usize, events_wanted: u64) -> Result<
     for run in &grouped.runs {
         let bytes = run.partition(partition, &mut room)?;
         match run.layout {
-            Layout::Narrow(shape) => shape.read(bytes, |local, _| counts[local as usize] += 1),
+            Layout::Narrow(shape) => {
+                shape.read(bytes, run.events(partition), |local, _| counts[local as usize] += 1);
+            }
             Layout::Wide => wide::read(bytes, &mut Vec::new(), |local, _| counts[local as usize] += 1),
         }
     }
@@ -36,21 +38,21 @@ pub fn split(grouped: &Grouped, partition: usize, events_wanted: u64) -> Result<
     }
     let mut runs = Vec::new();
     for run in &grouped.runs {
-        runs.push(divide(run, run.partition(partition, &mut room)?, &places, parts.len()));
+        runs.push(divide(run, partition, run.partition(partition, &mut room)?, &places, parts.len()));
     }
     Ok(Grouped::from_parts(parts, runs))
 }
 
-fn divide(run: &Run, bytes: &[u8], places: &[Place], parts: usize) -> Run {
+fn divide(run: &Run, partition: usize, bytes: &[u8], places: &[Place], parts: usize) -> Run {
     let (layout, bytes, ends) = match run.layout {
         Layout::Narrow(shape) => {
-            let (mut events, mut counts) = (Vec::new(), vec![0; parts]);
-            shape.read(bytes, |local, at| {
-                let place = places[local as usize];
-                counts[place.partition as usize] += 1;
-                events.push((place, at / shape.unit()));
-            });
-            let (shape, bytes, ends) = narrow::lay_out(&events, &counts, shape.unit());
+            let mut events = Vec::new();
+            shape.read(bytes, run.events(partition), |local, at| events.push((places[local as usize], at)));
+            let mut gathered = narrow::Gathered::new();
+            gathered.count_in(shape.unit());
+            gathered.divide(parts);
+            gathered.take(events.into_iter());
+            let narrow::LaidOut { shape, bytes, ends } = gathered.lay_out();
             (Layout::Narrow(shape), bytes, ends)
         }
         Layout::Wide => {

@@ -175,7 +175,7 @@ impl Room {
         starts.resize(users.count() + 1, 0);
         for run in &grouped.runs {
             let Layout::Narrow(shape) = run.layout else { continue };
-            shape.read(run.partition(partition, from_disk)?, |local, at| {
+            shape.read(run.partition(partition, from_disk)?, run.events(partition), |local, at| {
                 locals.push(local);
                 times.push(Timestamp::from_micros(at));
                 starts[local as usize] += 1;
@@ -225,7 +225,9 @@ impl Room {
             };
             match run.layout {
                 Layout::Wide => wide::read(bytes, message_ids, take),
-                Layout::Narrow(shape) => shape.read(bytes, |local, at| take(local, an_action(at))),
+                Layout::Narrow(shape) => {
+                    shape.read(bytes, run.events(partition), |local, at| take(local, an_action(at)));
+                }
             }
         }
         begin_where_the_one_before_ends(starts, ranked);

@@ -19,6 +19,8 @@ const PLACES: usize = (LARGEST_GRID + 1).next_power_of_two();
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     places: [u8; LARGEST_BLOCK],
+    /// How many timeouts each of them reaches.
+    reached: [u32; LARGEST_BLOCK],
     gaps: usize,
     /// By place: the gaps that have it, as bits. What is not in use is nothing.
     here: [u64; PLACES],
@@ -29,20 +31,41 @@ pub(crate) struct Block {
 impl Block {
     /// Begins with no gap.
     pub const fn new() -> Self {
-        Block { places: [0; LARGEST_BLOCK], gaps: 0, here: [0; PLACES], present: 0 }
+        Block { places: [0; LARGEST_BLOCK], reached: [0; LARGEST_BLOCK], gaps: 0, here: [0; PLACES], present: 0 }
     }
 
-    /// Takes gaps, at least one and at most [`LARGEST_BLOCK`], each with its place.
+    /// Takes gaps, at least one and at most [`LARGEST_BLOCK`], each with its place and with how many timeouts it reaches.
     #[inline]
-    pub fn fill<G>(&mut self, gaps: impl ExactSizeIterator<Item = G>, mut place_of: impl FnMut(G) -> u8) {
+    pub fn fill<G>(&mut self, gaps: impl ExactSizeIterator<Item = G>, mut place_of: impl FnMut(G) -> (u8, u32)) {
         self.gaps = gaps.len();
         let mut present = 0;
-        for (number, (place, gap)) in self.places.iter_mut().zip(gaps).enumerate() {
-            *place = place_of(gap);
+        let kept = self.places.iter_mut().zip(&mut self.reached).enumerate();
+        for ((number, (place, reached)), gap) in kept.zip(gaps) {
+            (*place, *reached) = place_of(gap);
             self.here[usize::from(*place) % PLACES] |= 1 << number;
             present |= 1 << (usize::from(*place) % LARGEST_GRID);
         }
         self.present = present;
+    }
+
+    /// Hands on how many timeouts the longest gaps reach: so many of them at least, as far as there are, and in any case
+    /// all that have the longest one's place.
+    #[inline]
+    pub fn longest(&self, wanted: usize, mut each: impl FnMut(u32)) {
+        let (mut here, mut shorter, mut told) = (self.here[LARGEST_GRID], self.present, 0);
+        loop {
+            while here != 0 {
+                each(self.reached[here.trailing_zeros() as usize % LARGEST_BLOCK]);
+                told += 1;
+                here &= here - 1;
+            }
+            if shorter == 0 || (told != 0 && wanted <= told) {
+                return;
+            }
+            let place = 63 - shorter.leading_zeros();
+            shorter ^= 1 << place;
+            here = self.here[place as usize];
+        }
     }
 
     /// Returns the places of the first gap and of the last.

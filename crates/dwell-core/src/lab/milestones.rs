@@ -65,6 +65,11 @@ impl Milestones {
         }
     }
 
+    /// Returns how many of the user's gaps may decide: of any gaps, only so many of the longest need to be noted.
+    pub(crate) const fn most(&self) -> usize {
+        self.most
+    }
+
     /// Notes a gap between two actions: it parts two sessions of the user at hand.
     #[inline]
     pub fn part(&mut self, reached: u32) {

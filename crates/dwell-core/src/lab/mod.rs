@@ -120,9 +120,9 @@ impl Lab {
                 let gap = pair[1].since(pair[0]);
                 let reached = reached_from(edge, gap);
                 ledger.part(reached, gap);
-                milestones.part(reached);
-                lengths.grid().up_to(reached)
+                (lengths.grid().up_to(reached), reached)
             });
+            block.longest(milestones.most(), |reached| milestones.part(reached));
             let (first_place, last_place) = block.outermost();
             lengths.add_single(before.min(first_place));
             before = last_place;

@@ -185,10 +185,8 @@ impl Grouped {
 #[derive(Debug)]
 pub struct Shuffler<'s> {
     shuffle: &'s Shuffle,
-    /// Events of which only who and when are known, in order of arrival, and how many each partition gets.
-    loose: Vec<narrow::Loose>,
-    loose_in: Vec<u32>,
-    unit: i64,
+    /// Events of which only who and when are known.
+    narrow: narrow::Gathered,
     /// By partition: events of which more is known.
     wide: Vec<Buffer>,
     wide_bytes: usize,
@@ -212,9 +210,7 @@ impl<'s> Shuffler<'s> {
     pub fn new(shuffle: &'s Shuffle) -> Self {
         Shuffler {
             shuffle,
-            loose: Vec::new(),
-            loose_in: Vec::new(),
-            unit: narrow::UNITS[0],
+            narrow: narrow::Gathered::new(),
             wide: Vec::new(),
             wide_bytes: 0,
             devices: DeviceUsers::default(),
@@ -245,7 +241,7 @@ impl<'s> Shuffler<'s> {
             let mut sample: Vec<&str> = ids.iter().flatten().collect();
             AllUsers::new(Ranges::from_sample(&mut sample, self.shuffle.partitions_wanted))
         });
-        self.loose_in.resize(users.partitions(), 0);
+        self.narrow.divide(users.partitions());
         self.wide.resize(users.partitions(), Buffer::default());
         match &batch.users {
             Users::Plain(ids) => {
@@ -268,7 +264,7 @@ impl<'s> Shuffler<'s> {
             }
         }
         self.note(batch);
-        if RUN_BYTES <= self.wide_bytes || RUN_EVENTS <= self.loose.len() { self.flush() } else { Ok(()) }
+        if RUN_BYTES <= self.wide_bytes || RUN_EVENTS <= self.narrow.events() { self.flush() } else { Ok(()) }
     }
 
     fn note(&self, batch: &EventBatch) {
@@ -296,38 +292,19 @@ impl<'s> Shuffler<'s> {
         places: impl Iterator<Item = Place> + Clone,
     ) -> Result<(), ShuffleError> {
         let mut done = 0;
+        if self.narrow.events() == 0 {
+            self.narrow.reserve(RUN_EVENTS + batch.len());
+        }
         while done < batch.len() {
-            done += match self.unit {
-                1_000_000 => self.append_in_unit::<1_000_000>(batch, done, places.clone()),
-                1_000 => self.append_in_unit::<1_000>(batch, done, places.clone()),
-                _ => self.append_in_unit::<1>(batch, done, places.clone()),
-            };
+            let events = places.clone().zip(batch.happened_at.iter().copied());
+            done += self.narrow.take(events.skip(done));
             if done < batch.len() {
                 self.flush()?;
-                self.unit = narrow::UNITS.into_iter().find(|unit| *unit < self.unit).unwrap_or(1);
+                let smaller = narrow::UNITS.into_iter().find(|unit| *unit < self.narrow.unit());
+                self.narrow.count_in(smaller.unwrap_or(1));
             }
         }
         Ok(())
-    }
-
-    /// Appends events from the one at `from` on, until one's moment is not whole in the unit; returns how many.
-    fn append_in_unit<const UNIT: i64>(
-        &mut self,
-        batch: &EventBatch,
-        from: usize,
-        places: impl Iterator<Item = Place>,
-    ) -> usize {
-        let before = self.loose.len();
-        self.loose.reserve(batch.len() - from);
-        for (place, at) in places.zip(&batch.happened_at).skip(from) {
-            let units = at / UNIT;
-            if units * UNIT != *at {
-                break;
-            }
-            self.loose_in[place.partition as usize] += 1;
-            self.loose.push((place, units));
-        }
-        self.loose.len() - before
     }
 
     fn append_wide(&mut self, batch: &EventBatch, details: &Details, places: impl Iterator<Item = Place>) {
@@ -345,10 +322,8 @@ impl<'s> Shuffler<'s> {
 
     /// Makes runs of what was gathered.
     pub fn flush(&mut self) -> Result<(), ShuffleError> {
-        if !self.loose.is_empty() {
-            let (shape, bytes, ends) = narrow::lay_out(&self.loose, &self.loose_in, self.unit);
-            self.loose.clear();
-            self.loose_in.fill(0);
+        if self.narrow.events() != 0 {
+            let narrow::LaidOut { shape, bytes, ends } = self.narrow.lay_out();
             self.keep(Layout::Narrow(shape), bytes, ends)?;
         }
         if self.wide_bytes != 0 {
