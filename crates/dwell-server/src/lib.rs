@@ -10,6 +10,7 @@
 mod api;
 mod auth;
 mod dashboard;
+mod demo;
 mod document;
 pub mod door;
 mod ingest;
@@ -39,6 +40,7 @@ use dwell_keys::registry::Registry;
 use dwell_policy::policies::{Base, Policies};
 use dwell_store::Log;
 
+pub use crate::demo::Demo;
 use crate::metrics::Counts;
 use crate::traffic::Traffic;
 pub use crate::webhooks::{SessionFeed, WORDS};
@@ -72,6 +74,8 @@ pub struct House {
     pub stopping: Arc<AtomicBool>,
     /// How webhooks stand.
     pub webhooks: Arc<Board>,
+    /// The page of a demo, and whom it is for; other servers have none.
+    pub demo: Option<Demo>,
     /// What else is worth watching of the machine; empty where nobody says.
     pub machine: Arc<dyn Fn() -> Machine + Send + Sync>,
     /// How many connections found no place; see [`door::Door`].
@@ -121,6 +125,7 @@ impl House {
             waiting: Arc::default(),
             stopping: Arc::default(),
             webhooks: Arc::default(),
+            demo: None,
             machine: Arc::new(Machine::default),
             turned_away: Arc::default(),
             counts: Counts::default(),
@@ -162,6 +167,7 @@ pub fn router(house: Arc<House>) -> Router {
         .into_iter()
         .chain(policy)
         .chain(dashboard::routes())
+        .chain(house.demo.iter().flat_map(|_| demo::routes()))
         .fold(Router::new(), |router, (path, method)| router.route(path, method))
         .method_not_allowed_fallback(|| async { problem::Problem::only_read() })
         .fallback(ingest::ingest)
