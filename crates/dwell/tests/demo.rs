@@ -48,11 +48,17 @@ impl Running {
     }
 
     fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, String, String) {
-        let agent: ureq::Agent =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(20))).build().into();
-        let request = headers.iter().fold(agent.get(format!("{}{path}", self.url)), |request, (name, value)| request.header(*name, *value));
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .build()
+            .into();
+        let request = headers
+            .iter()
+            .fold(agent.get(format!("{}{path}", self.url)), |request, (name, value)| request.header(*name, *value));
         let mut answer = request.call().unwrap();
-        let kind = answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
+        let kind =
+            answer.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
         (answer.status().as_u16(), kind, answer.body_mut().read_to_string().unwrap())
     }
 
@@ -101,7 +107,9 @@ impl Drop for Running {
 /// The same events as a file, up to when the story was told, and how many of them are copies.
 fn events_of(story: &Value, app: &Value) -> (String, u64) {
     let until = story["told_until"].as_i64().unwrap();
-    let mut csv = String::from("user_id,timestamp,event,message_id,received_at,platform,device_id,player,position,total_length\n");
+    let mut csv = String::from(
+        "user_id,timestamp,event,message_id,received_at,platform,device_id,player,position,total_length\n",
+    );
     let (mut ids, mut copies) = (BTreeSet::new(), 0);
     for wave in app["waves"].as_array().unwrap() {
         let number = |name: &str| wave[name].as_u64().unwrap();
@@ -153,19 +161,36 @@ fn sessions_of_file(folder: &Path, app: &str, as_of: i64) -> BTreeMap<String, Se
     let as_of = jiff::Timestamp::from_microsecond(as_of).unwrap().to_string();
     let made = Command::new(env!("CARGO_BIN_EXE_dwell"))
         .current_dir(folder)
-        .args(["sessions", "events.csv", "--policy", "policy.toml", "--app", app, "--as-of", &as_of, "-o", "sessions.ndjson"])
+        .args([
+            "sessions",
+            "events.csv",
+            "--policy",
+            "policy.toml",
+            "--app",
+            app,
+            "--as-of",
+            &as_of,
+            "-o",
+            "sessions.ndjson",
+        ])
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let text = fs::read_to_string(folder.join("sessions.ndjson")).unwrap();
     let rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    rows.filter(|row| !row["end_reason"].is_null()).map(|row| session_of(&row, row["user_id"].as_str().unwrap())).collect()
+    rows.filter(|row| !row["end_reason"].is_null()).map(|row| session_of(&row, row["user"].as_str().unwrap())).collect()
 }
 
 fn session_of(row: &Value, user: &str) -> (String, Session) {
     let text = |name: &str| row[name].as_str().unwrap_or_else(|| panic!("{row} has no {name}")).to_owned();
     let when = |name: &str| text(name).parse::<jiff::Timestamp>().unwrap().to_string();
-    let session = (user.to_owned(), when("started_at"), when("ended_at"), row["activities"].as_u64().unwrap(), text("end_reason"));
+    let session = (
+        user.to_owned(),
+        when("started_at"),
+        when("ended_at"),
+        row["activities"].as_u64().unwrap(),
+        text("end_reason"),
+    );
     (text("session_id"), session)
 }
 
@@ -200,7 +225,8 @@ fn the_demo_shows_the_sessions_that_a_file_of_the_same_events_has_and_goes_on_wh
             let rows = server.all(&format!("/v1/users/{user}/sessions?app={id}"), "sessions", &key);
             shown.extend(rows.iter().map(|row| session_of(row, user)));
         }
-        let (ended, all) = (sessions_of_file(place.path(), id, until), sessions_of_file(place.path(), id, until + 86_400_000_000));
+        let (ended, all) =
+            (sessions_of_file(place.path(), id, until), sessions_of_file(place.path(), id, until + 86_400_000_000));
         assert!(20 < ended.len(), "{name} has {} sessions", ended.len());
         for (session, told) in &ended {
             assert_eq!(shown.get(session), Some(told), "{name}: session {session} of the file is not so in the demo");

@@ -133,14 +133,18 @@ fn what_to_try(teller: &Teller) -> String {
     let url = &teller.url;
     let mut lines = vec!["What to try:".to_owned()];
     if Pages::Demo.are_built() {
-        lines.push(format!("  {url}/demo  be a user: scroll, play, switch the tab, come back, and watch your own lane"));
+        lines
+            .push(format!("  {url}/demo  be a user: scroll, play, switch the tab, come back, and watch your own lane"));
     }
     if Pages::Dashboard.are_built() {
         lines.push(format!("  {url}/  who is here now; what another timeout would do; one person's sessions"));
     }
     if let Some(app) = teller.story.visited() {
         let key = app.read_key.as_deref().unwrap_or_default();
-        lines.push(format!("  curl -H 'Authorization: Bearer {key}' {url}/v1/app  who is in {}, for machines", app.name));
+        lines.push(format!(
+            "  curl -H 'Authorization: Bearer {key}' {url}/v1/app  who is in {}, for machines",
+            app.name
+        ));
     }
     lines.push(format!("  {url}/docs  everything that can be asked"));
     if !(Pages::Demo.are_built() && Pages::Dashboard.are_built()) {

@@ -165,14 +165,19 @@ impl Story {
             } else {
                 None
             };
-            let policy = NewVersion { text: sample.policy, author: "local:demo", note: sample.note, from: None, replaces: 0 };
+            let policy =
+                NewVersion { text: sample.policy, author: "local:demo", note: sample.note, from: None, replaces: 0 };
             policies.put(app.id.as_str(), &policy, from.minus(NOTICE))?;
             apps.push(AppStory {
                 name: sample.name.to_owned(),
                 id: app.id.to_string(),
                 write_key: write_key.text.reveal().to_owned(),
                 read_key,
-                waves: waves(sample.population, Size { seed: size.seed.wrapping_add(1_000 * number), ..size }, midnight),
+                waves: waves(
+                    sample.population,
+                    Size { seed: size.seed.wrapping_add(1_000 * number), ..size },
+                    midnight,
+                ),
             });
         }
         let (from, told_until) = (from.as_micros(), from.as_micros());

@@ -181,8 +181,7 @@ impl Teller {
             Ok(taken)
         };
         std::thread::scope(|scope| {
-            let tellers: Vec<_> =
-                channels.0.iter_mut().map(|channel| scope.spawn(move || tell(channel))).collect();
+            let tellers: Vec<_> = channels.0.iter_mut().map(|channel| scope.spawn(move || tell(channel))).collect();
             tellers
                 .into_iter()
                 .map(|teller| teller.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
