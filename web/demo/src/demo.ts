@@ -54,6 +54,7 @@ let sessions: Session[] = []
 let steps: boolean[] = []
 let endedAtFirst: number | undefined
 let failed = false
+let touched = false
 let user = 'you'
 let show = () => {}
 
@@ -64,7 +65,7 @@ async function follow(house: House): Promise<void> {
     known = await house.known()
     endedAtFirst ??= known.ended
     if (before?.ended !== known.ended) sessions = await house.latest(SESSIONS)
-    const seen = done(looks.at(-1), known.look, known.activities, known.ended - endedAtFirst)
+    const seen = done(looks.at(-1), known.look, touched, known.ended - endedAtFirst)
     steps = seen.map((now, step) => now || steps[step] === true)
     looks = since([...looks, known.look], Date.now() - BEFORE)
     failed = false
@@ -109,7 +110,7 @@ function panel(words: Words): HTMLElement {
       past.replaceChildren(sessions.length === 0 ? el('p', { class: 'soft' }, words.no_past) : table(sessions, words))
     }
   }
-  return el('aside', { 'aria-label': words.lane },
+  return el('aside', { 'aria-label': words.lane, tabindex: '0' },
     el('section', { class: 'card you' },
       el('div', { class: 'row' }, light, state), explained, end, lane, legend),
     el('section', { class: 'card' }, el('h2', {}, words.try), el('p', { class: 'small soft' }, words.timeout), list),
@@ -164,6 +165,7 @@ async function start(): Promise<void> {
   dwell.identify(user)
   dwell.page('Demo')
   build(dwell)
+  for (const event of ['scroll', 'click']) addEventListener(event, ({ target }) => (touched ||= event === 'scroll' || target instanceof Element && target.closest('.posts') !== null))
   void follow(new House(found))
 }
 

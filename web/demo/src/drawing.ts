@@ -32,7 +32,7 @@ export function drawing(found: readonly Stretch[], look: Look, now: number, word
     const at = Math.min(x(look.deadline), WIDE - 4)
     parts.push(svg('line', { class: 'deadline', x1: `${at}`, x2: `${at}`, y1: `${TOP - 6}`, y2: `${TOP + BAR + 6}` }))
     const text = beyond ? `${words.clock(look.deadline)} →` : words.deadline
-    parts.push(svg('text', { x: `${Math.min(at, WIDE - 4)}`, y: '12', 'text-anchor': 'end' }, text))
+    parts.push(svg('text', { x: `${at}`, y: '12', 'text-anchor': beyond ? 'end' : 'middle' }, text))
   }
   const hatch = svg('pattern', { id: 'hatch', width: '6', height: '6', patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' },
     svg('rect', { width: '6', height: '6', class: 'back' }), svg('line', { x1: '0', y1: '0', x2: '0', y2: '6', class: 'stroke' }))

@@ -22,13 +22,12 @@ export interface Session {
 /** What is known of the visitor at one moment. */
 export interface Known {
   look: Look
-  activities: number
   ended: number
 }
 
 interface User {
   presence: { state: State }
-  open_session: { started_at: string; ends_at_unless_seen: string; activities: number } | null
+  open_session: { started_at: string; ends_at_unless_seen: string } | null
   closed_sessions: { count: number }
 }
 
@@ -53,7 +52,7 @@ export class House {
     const open = user?.open_session
     const look: Look = { at: Date.now(), state: user?.presence.state ?? 'away' }
     if (open) Object.assign(look, { started: Date.parse(open.started_at), deadline: Date.parse(open.ends_at_unless_seen) })
-    return { look, activities: open?.activities ?? 0, ended: user?.closed_sessions.count ?? 0 }
+    return { look, ended: user?.closed_sessions.count ?? 0 }
   }
 
   /** The latest sessions that have ended, the newest first. */

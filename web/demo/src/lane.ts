@@ -47,11 +47,14 @@ export function since(looks: readonly Look[], from: number): Look[] {
   return first < 0 ? looks.slice(-1) : looks.slice(Math.max(first - 1, 0))
 }
 
-/** Says which steps of what there is to try were seen to be done, from two looks one after the other. */
-export function done(before: Look | undefined, look: Look, activities: number, ended: number): boolean[] {
+/**
+ * Says which steps of what there is to try were seen to be done, from two looks one after the other: whether the feed was `touched`
+ * only the page knows; the rest is what Dwell says, and how many sessions `ended` meanwhile.
+ */
+export function done(before: Look | undefined, look: Look, touched: boolean, ended: number): boolean[] {
   const held = look.deadline !== undefined && look.at + 40_000 < look.deadline
   return [
-    look.state === 'foreground' && 4 <= activities,
+    touched && look.state === 'foreground',
     held,
     look.state === 'playing',
     0 < ended,

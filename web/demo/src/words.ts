@@ -56,7 +56,7 @@ export interface Words {
 
 const en: Words = {
   title: 'Be a user',
-  lead: (user) => `This is a small music app with Dwell's SDK in it. You are the user “${user}” of the app Music, beside some thousand simulated people. What Dwell knows of you stands next to it, a second later.`,
+  lead: (user) => `This is a small music app with Dwell's SDK in it. You are the user “${user}” of the app Music, beside thousands of simulated people. What Dwell knows of you stands next to it, a second later.`,
   language: 'Language',
   theme: 'Theme',
   themes: { auto: 'As the device', light: 'Light', dark: 'Dark' },

@@ -36,12 +36,12 @@ test('the look before the first one that is seen is kept, since it reaches into 
 })
 
 test('what there is to try is seen to be done', () => {
-  const steps = (before: Look | undefined, now: Look, activities: number, ended: number) =>
-    done(before, now, activities, ended).map((step) => (step ? 'x' : '-')).join('')
-  assert.equal(steps(undefined, look(0, 'foreground', 0, 30), 2, 0), '------')
-  assert.equal(steps(undefined, look(0, 'foreground', 0, 30), 4, 0), 'x-----')
-  assert.equal(steps(undefined, look(0, 'foreground', 0, 120), 4, 0), 'xx----')
-  assert.equal(steps(undefined, look(0, 'playing', 0, 120), 4, 0), '-xx---')
-  assert.equal(steps(undefined, look(0, 'away'), 0, 1), '---x--')
-  assert.equal(steps(look(0, 'away'), look(1, 'foreground', 1, 31), 1, 1), '---xx-')
+  const steps = (before: Look | undefined, now: Look, touched: boolean, ended: number) =>
+    done(before, now, touched, ended).map((step) => (step ? 'x' : '-')).join('')
+  assert.equal(steps(undefined, look(0, 'foreground', 0, 30), false, 0), '------')
+  assert.equal(steps(undefined, look(0, 'foreground', 0, 30), true, 0), 'x-----')
+  assert.equal(steps(undefined, look(0, 'foreground', 0, 120), true, 0), 'xx----')
+  assert.equal(steps(undefined, look(0, 'playing', 0, 120), true, 0), '-xx---')
+  assert.equal(steps(undefined, look(0, 'away'), false, 1), '---x--')
+  assert.equal(steps(look(0, 'away'), look(1, 'foreground', 1, 31), false, 1), '---xx-')
 })

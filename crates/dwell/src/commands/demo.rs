@@ -147,8 +147,13 @@ fn what_to_try(teller: &Teller) -> String {
         ));
     }
     lines.push(format!("  {url}/docs  everything that can be asked"));
-    if !(Pages::Demo.are_built() && Pages::Dashboard.are_built()) {
-        lines.push("This binary was built without its pages. With Node 20.19 or later: cargo xtask demo".to_owned());
+    let pages = [(Pages::Dashboard, "the dashboard"), (Pages::Demo, "the page of the demo")];
+    let missing: Vec<&str> = pages.iter().filter(|(pages, _)| !pages.are_built()).map(|(_, name)| *name).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(" and ");
+        lines.push(format!(
+            "This binary has not {missing}, for which Node 20.19 or later is needed once: cargo xtask demo"
+        ));
     }
     lines.push("Ctrl-C stops it. The next start goes on from there; --fresh begins anew.".to_owned());
     lines.join("\n")

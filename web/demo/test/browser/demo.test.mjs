@@ -57,7 +57,11 @@ after(async () => {
 async function open(language = 'en', theme = 'light') {
   const page = await (await browser.createBrowserContext()).newPage()
   page.said = []
-  page.on('console', (message) => ['error', 'warn'].includes(message.type()) && page.said.push(message.text()))
+  page.on('console', (message) => {
+    // Before the first event of a visitor has been counted, nobody is known by that name.
+    if (message.type() === 'error' && message.location().url?.includes('/v1/users/') && message.text().includes('404')) return
+    if (['error', 'warn'].includes(message.type())) page.said.push(message.text())
+  })
   page.on('pageerror', (error) => page.said.push(String(error)))
   await page.setViewport({ width: 1280, height: 900 })
   await page.evaluateOnNewDocument((language, theme) => {
@@ -98,7 +102,7 @@ test('who plays and goes away is playing, and their session ends by itself when 
   await page.close()
 })
 
-test('who scrolls and likes is there, and the next thing begins the next session', async () => {
+test('who scrolls and likes is on the screen, and the feed goes on', async () => {
   const page = await open()
   await is(page, 'On the screen')
   for (let step = 0; step < 4; step += 1) {
