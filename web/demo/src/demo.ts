@@ -165,7 +165,8 @@ async function start(): Promise<void> {
   dwell.identify(user)
   dwell.page('Demo')
   build(dwell)
-  for (const event of ['scroll', 'click']) addEventListener(event, ({ target }) => (touched ||= event === 'scroll' || target instanceof Element && target.closest('.posts') !== null))
+  addEventListener('scroll', () => (touched = true))
+  addEventListener('click', ({ target }) => (touched ||= target instanceof Element && target.closest('.posts') !== null))
   void follow(new House(found))
 }
 
