@@ -199,13 +199,18 @@ fn the_demo_shows_the_sessions_that_a_file_of_the_same_events_has_and_goes_on_wh
     let place = tempfile::tempdir().unwrap();
     let demo = [&["demo", "--folder", "demo", "--listen", "127.0.0.1:0"], &SMALL[..]].concat();
     Running::start(place.path(), &demo).stop();
+    let read = || -> Value { serde_json::from_slice(&fs::read(place.path().join("demo/demo.json")).unwrap()).unwrap() };
+    let told_before = read()["told_until"].as_i64().unwrap();
+    // Longer than what counts as now, so that there is a past to tell when it goes on.
+    std::thread::sleep(Duration::from_millis(1_500));
     let again = Running::start(place.path(), &demo);
     assert!(again.said.contains("goes on where it stopped"), "{}", again.said);
     let key = again.key.clone();
     again.stop();
 
-    let story: Value = serde_json::from_slice(&fs::read(place.path().join("demo/demo.json")).unwrap()).unwrap();
+    let story = read();
     let until = story["told_until"].as_i64().unwrap();
+    assert!(told_before + 1_500_000 < until, "it did not go on");
     // Its folder is that of a server like any other, to which nobody comes any more.
     let server = Running::start(place.path(), &["serve", "--data", "demo", "--listen", "127.0.0.1:0"]);
     let apps = story["apps"].as_array().unwrap();
