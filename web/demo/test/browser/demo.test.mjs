@@ -98,6 +98,12 @@ test('who plays and goes away is playing, and their session ends by itself when 
   const row = await page.$eval('tbody tr', (row) => row.textContent)
   assert.match(row, /30 s of silence/)
   assert.equal(await page.$$eval('.steps .done', (done) => done.length), 3, 'steps that were done')
+  // The next piece, of two minutes: what is believed of it is no longer than that, and nothing is left of the one before.
+  await page.click('.pieces button:nth-of-type(2)')
+  await until('the next session', async () => (await known()).open_session, known)
+  await sleep(3)
+  const left = (Date.parse((await known()).open_session.ends_at_unless_seen) - Date.now()) / 1000
+  assert.ok(60 < left && left < 152, `it would end in ${left} s`)
   assert.deepEqual(page.said, [])
   await page.close()
 })
