@@ -7,12 +7,22 @@ use crate::clients::{install, packages};
 use crate::{Done, cargo, root, run, target};
 
 /// Builds the dashboard into `web/dashboard/dist`, whence the next `cargo build` takes it.
-pub fn build() -> Done {
+pub fn files() -> Done {
     let folder = folder();
     install(&[("node", "nodejs"), ("npm", "npm")])?;
     packages(&folder)?;
+    for script in ["messages", "build"] {
+        npm(&folder, script)?;
+    }
+    Ok(())
+}
+
+/// Builds the dashboard, and tests of it what needs no browser.
+pub fn build() -> Done {
+    files()?;
+    let folder = folder();
     fresh_types(&folder)?;
-    for script in ["messages", "check", "build", "test"] {
+    for script in ["check", "build", "test"] {
         npm(&folder, script)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 mod clients;
 mod dashboard;
+mod demo;
 mod sdk;
 mod torture;
 
@@ -13,6 +14,8 @@ const USAGE: &str = "cargo xtask COMMAND
   clients   the published SDKs of Segment and RudderStack against a running Dwell (two minutes)
   sdk       the web SDK: types, tests, size, and real browsers against a running Dwell (two minutes)
   dashboard  the dashboard: types, messages, tests, size, its files, and a browser against a running Dwell (two minutes)
+  demo      builds the SDK, the dashboard and the page of the demo, as far as Node is there, and runs `dwell demo`
+  demo-page  the page of the demo: types, tests, and a browser against a running demo (two minutes)
   pictures  the pictures of the dashboard's guide, made anew
   heavy     the long versions: a million cases of every law, the long oracle (an hour)
   torture   the log and the books through kill -9, power cuts, flips and 200,000 simulated crashes (half an hour)
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
         Some("clients") => clients(),
         Some("sdk") => web_sdk(),
         Some("dashboard") => dashboard::test(),
+        Some("demo") => demo::start(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("demo-page") => demo::test(),
         Some("pictures") => dashboard::pictures(),
         Some("heavy") => heavy(),
         Some("torture") => torture::long(),
@@ -60,6 +65,7 @@ fn test() -> Done {
     run(cargo_command().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     // Its screens in a browser take longer than everything else of it: that is `cargo xtask dashboard`.
     dashboard::build()?;
+    demo::build()?;
     cargo(&["build", "--release", "--package", "dwell"])?;
     first_command()?;
     torture::short()?;

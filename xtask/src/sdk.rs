@@ -6,6 +6,14 @@ use std::process::Command;
 use crate::clients::{install, packages};
 use crate::{Done, root, run, target};
 
+/// Builds the SDK into `web/sdk/dist`.
+pub fn build() -> Done {
+    let folder = root().join("web/sdk");
+    install(&[("node", "nodejs"), ("npm", "npm")])?;
+    packages(&folder)?;
+    npm(&folder, "build")
+}
+
 /// Builds the SDK, runs its tests, and runs it in the browsers `chromium` and `firefox`, as far as they are named.
 pub fn run_in(browsers: &[&str]) -> Done {
     let folder = root().join("web/sdk");
@@ -13,8 +21,7 @@ pub fn run_in(browsers: &[&str]) -> Done {
     if browsers.contains(&"firefox") {
         install(&[("firefox-esr", "firefox-esr")])?;
     }
-    packages(&folder)?;
-    npm(&folder, "build")?;
+    build()?;
     npm(&folder, "test")?;
     let dwell = target().join("release/dwell");
     for browser in browsers {

@@ -108,7 +108,7 @@ impl Drop for Trailing {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use dwell_store::MemoryBooks;
 
@@ -141,8 +141,8 @@ mod tests {
         }
     }
 
-    fn slow() -> (Sender<bool>, Trailing) {
-        let (lets, gate) = channel();
+    fn slow() -> (SyncSender<bool>, Trailing) {
+        let (lets, gate) = sync_channel(4);
         (lets, Trailing::new(Arc::new(Slow { books: MemoryBooks::new(), lets: Mutex::new(gate) })))
     }
 

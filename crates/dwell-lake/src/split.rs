@@ -48,7 +48,7 @@ fn divide(run: &Run, partition: usize, bytes: &[u8], places: &[Place], parts: us
         Layout::Narrow(shape) => {
             let mut events = Vec::new();
             shape.read(bytes, run.events(partition), |local, at| events.push((places[local as usize], at)));
-            let mut gathered = narrow::Gathered::new();
+            let mut gathered = narrow::Gathered::default();
             gathered.count_in(shape.unit());
             gathered.divide(parts);
             gathered.take(events.into_iter());

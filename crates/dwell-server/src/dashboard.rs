@@ -1,4 +1,4 @@
-//! The dashboard on the way to a browser: what `dwell-ui` has, with the headers that keep its pages to themselves.
+//! Pages on the way to a browser: what `dwell-ui` has, with the headers that keep its pages to themselves.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use dwell_ui::Pages;
 
 use crate::House;
 use crate::problem::Problem;
@@ -16,16 +17,17 @@ pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 2] {
 }
 
 async fn page(headers: HeaderMap) -> Response {
-    send("", &headers)
+    send(Pages::Dashboard, "", &headers)
 }
 
 async fn asset(Path(file): Path<String>, headers: HeaderMap) -> Response {
-    send(&format!("assets/{file}"), &headers)
+    send(Pages::Dashboard, &format!("assets/{file}"), &headers)
 }
 
-fn send(path: &str, asked: &HeaderMap) -> Response {
+/// Sends a file of some pages, or says that there is none.
+pub(crate) fn send(pages: Pages, path: &str, asked: &HeaderMap) -> Response {
     let said = |name: HeaderName| asked.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some(file) = dwell_ui::find(path, said(header::ACCEPT_ENCODING)) else {
+    let Some(file) = pages.find(path, said(header::ACCEPT_ENCODING)) else {
         return Problem::not_found("page").into_response();
     };
     let known = said(header::IF_NONE_MATCH).split(',').any(|tag| tag.trim().trim_start_matches("W/") == file.etag);
@@ -40,8 +42,7 @@ fn send(path: &str, asked: &HeaderMap) -> Response {
     if let Some(encoding) = file.encoding.filter(|_| !known) {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
     }
-    let policy = HeaderValue::from_static(dwell_ui::CONTENT_SECURITY_POLICY);
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(pages.policy()));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response

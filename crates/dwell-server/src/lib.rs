@@ -11,6 +11,7 @@ mod api;
 mod auth;
 mod body;
 mod dashboard;
+mod demo;
 mod document;
 pub mod door;
 mod ingest;
@@ -45,6 +46,7 @@ use dwell_policy::policies::{Base, Policies};
 use dwell_store::Log;
 use tower_http::compression::CompressionLayer;
 
+pub use crate::demo::Demo;
 use crate::login::Gate;
 use crate::metrics::Counts;
 use crate::traffic::Traffic;
@@ -81,6 +83,8 @@ pub struct House {
     pub stopping: Arc<AtomicBool>,
     /// How webhooks stand.
     pub webhooks: Arc<Board>,
+    /// The page of a demo, and whom it is for; other servers have none.
+    pub demo: Option<Demo>,
     /// What else is worth watching of the machine; empty where nobody says.
     pub machine: Arc<dyn Fn() -> Machine + Send + Sync>,
     /// How many connections found no place; see [`door::Door`].
@@ -134,6 +138,7 @@ impl House {
             waiting: Arc::default(),
             stopping: Arc::default(),
             webhooks: Arc::default(),
+            demo: None,
             machine: Arc::new(Machine::default),
             turned_away: Arc::default(),
             counts: Counts::default(),
@@ -178,6 +183,7 @@ pub fn router(house: Arc<House>) -> Router {
         .into_iter()
         .chain(others)
         .chain(dashboard::routes())
+        .chain(house.demo.iter().flat_map(|_| demo::routes()))
         .fold(Router::new(), |router, (path, method)| router.route(path, method))
         .method_not_allowed_fallback(|| async { problem::Problem::only_read() })
         .fallback(ingest::ingest)

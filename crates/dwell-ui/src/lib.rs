@@ -1,7 +1,8 @@
-//! The dashboard as bytes: which files there are, of what type, and how long a browser may keep them.
+//! The pages of Dwell as bytes: which files there are, of what type, and how long a browser may keep them.
 //!
-//! `web/dashboard` is built by `cargo xtask dashboard`, and what is then in its folder `dist` becomes part of this crate.
-//! Where nothing was built, [`find`] has one plain page, which says how to.
+//! There are two sets of [`Pages`]: the dashboard, and the page of `dwell demo`. `web/dashboard` and `web/demo` are built by
+//! `cargo xtask dashboard` and `cargo xtask demo`, and what is then in their folders `dist` becomes part of this crate.
+//! Where nothing was built, [`Pages::find`] has one plain page, which says how to.
 //!
 //! What this crate never does: run Node, read a file while the server runs, or know HTTP.
 
@@ -13,12 +14,18 @@ use std::fmt::Write;
 use rust_embed::RustEmbed;
 
 /// What a page of the dashboard may load and do: its own files only, and no script or style within the page itself.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+const DASHBOARD_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
 
-/// The page where no dashboard was built.
-const NOT_BUILT: &str = include_str!("not_built.html");
+/// The same for the page of the demo, which also plays what it has made itself.
+const DEMO_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+    media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+    trusted-types 'none'";
+
+/// The pages where nothing was built.
+const NO_DASHBOARD: &str = include_str!("not_built.html");
+const NO_DEMO: &str = include_str!("demo_not_built.html");
 
 /// The folder of files whose names say what is in them.
 const HASHED: &str = "assets/";
@@ -27,6 +34,20 @@ const HASHED: &str = "assets/";
 #[folder = "../../web/dashboard/dist/"]
 #[allow_missing = true]
 struct Dashboard;
+
+#[derive(RustEmbed)]
+#[folder = "../../web/demo/dist/"]
+#[allow_missing = true]
+struct Demo;
+
+/// Files that belong together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pages {
+    /// What people see who run an app.
+    Dashboard,
+    /// What people see who try Dwell: an app to use, and what Dwell knows of them meanwhile.
+    Demo,
+}
 
 /// One file, as it is sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,27 +64,52 @@ pub struct File {
     pub cache_control: &'static str,
 }
 
-/// Says whether a dashboard was built into this program.
-#[must_use]
-pub fn is_built() -> bool {
-    Dashboard::get("index.html").is_some()
-}
+impl Pages {
+    /// Says whether they were built into this program.
+    #[must_use]
+    pub fn are_built(self) -> bool {
+        self.find_built("", "").is_some()
+    }
 
-/// Returns the file at a path without its first slash, compressed in the best way that `accept_encoding` (the header, or
-/// nothing) allows. The empty path is the dashboard itself.
-///
-/// Where no dashboard was built, the empty path is a page that says so, and there are no others.
-#[must_use]
-pub fn find(path: &str, accept_encoding: &str) -> Option<File> {
-    match find_in::<Dashboard>(path, accept_encoding) {
-        None if path.is_empty() => Some(File {
-            bytes: Cow::Borrowed(NOT_BUILT.as_bytes()),
-            content_type: "text/html; charset=utf-8",
-            encoding: None,
-            etag: "\"not-built\"".to_owned(),
-            cache_control: "no-store",
-        }),
-        found => found,
+    /// Returns what these pages may load and do, for `content-security-policy`.
+    #[must_use]
+    pub const fn policy(self) -> &'static str {
+        match self {
+            Pages::Dashboard => DASHBOARD_POLICY,
+            Pages::Demo => DEMO_POLICY,
+        }
+    }
+
+    /// Returns the file at a path without its first slash, compressed in the best way that `accept_encoding` (the header, or
+    /// nothing) allows. The empty path is the first page.
+    ///
+    /// Where nothing was built, the empty path is a page that says so, and there are no others.
+    #[must_use]
+    pub fn find(self, path: &str, accept_encoding: &str) -> Option<File> {
+        match self.find_built(path, accept_encoding) {
+            None if path.is_empty() => Some(File {
+                bytes: Cow::Borrowed(self.not_built().as_bytes()),
+                content_type: "text/html; charset=utf-8",
+                encoding: None,
+                etag: "\"not-built\"".to_owned(),
+                cache_control: "no-store",
+            }),
+            found => found,
+        }
+    }
+
+    fn find_built(self, path: &str, accept_encoding: &str) -> Option<File> {
+        match self {
+            Pages::Dashboard => find_in::<Dashboard>(path, accept_encoding),
+            Pages::Demo => find_in::<Demo>(path, accept_encoding),
+        }
+    }
+
+    const fn not_built(self) -> &'static str {
+        match self {
+            Pages::Dashboard => NO_DASHBOARD,
+            Pages::Demo => NO_DEMO,
+        }
     }
 }
 
@@ -168,25 +214,30 @@ mod tests {
     }
 
     #[test]
-    fn without_a_dashboard_there_is_a_page_that_says_how_to_build_one() {
-        let page = find("", "").unwrap();
-        if is_built() {
-            assert!(!page.bytes.windows(9).any(|part| part == b"not built"));
-        } else {
-            assert_eq!((page.bytes.as_ref(), page.cache_control), (NOT_BUILT.as_bytes(), "no-store"));
-            assert_eq!(find("assets/main.js", ""), None);
+    fn where_nothing_was_built_there_is_a_page_that_says_how_to() {
+        for pages in [Pages::Dashboard, Pages::Demo] {
+            let page = pages.find("", "").unwrap();
+            if pages.are_built() {
+                assert!(!page.bytes.windows(9).any(|part| part == b"not built"));
+            } else {
+                assert_eq!((page.bytes.as_ref(), page.cache_control), (pages.not_built().as_bytes(), "no-store"));
+                assert_eq!(pages.find("assets/main.js", ""), None);
+            }
         }
         for word in ["cargo xtask dashboard", "cargo build --release"] {
-            assert!(NOT_BUILT.contains(word), "{word}");
+            assert!(NO_DASHBOARD.contains(word), "{word}");
         }
+        assert!(NO_DEMO.contains("cargo xtask demo"));
     }
 
     #[test]
     fn no_page_needs_a_script_or_style_of_its_own() {
-        for page in [NOT_BUILT.as_bytes(), find("", "").unwrap().bytes.as_ref()] {
-            let page = String::from_utf8_lossy(page);
-            for word in ["<style", " style=", "<script>", " onclick"] {
-                assert!(!page.contains(word), "the page holds {word}");
+        for pages in [Pages::Dashboard, Pages::Demo] {
+            for page in [pages.not_built().as_bytes(), pages.find("", "").unwrap().bytes.as_ref()] {
+                let page = String::from_utf8_lossy(page);
+                for word in ["<style", " style=", "<script>", " onclick"] {
+                    assert!(!page.contains(word), "a page of {pages:?} holds {word}");
+                }
             }
         }
     }

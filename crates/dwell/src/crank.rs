@@ -9,7 +9,7 @@ use dwell_engine::{EngineError, Worker};
 use dwell_store::{DiskBooks, DiskLog, Log, Offset};
 use tracing::{error, info, warn};
 
-use crate::clock::SteadyClock;
+use crate::clock::{Clock, SteadyClock};
 use crate::retention::Retention;
 
 /// How long the engine waits for events before it looks for deadlines.
@@ -40,8 +40,10 @@ pub struct Crank {
     pub books: Arc<DiskBooks>,
     /// Whether to stop.
     pub stop: Arc<AtomicBool>,
-    /// What time it is.
-    pub clock: SteadyClock,
+    /// What time it is for events and deadlines.
+    pub clock: Clock,
+    /// What time it is for the work itself: how often, and how long.
+    pub steady: SteadyClock,
     /// Why the engine waits, for whoever asks.
     pub waiting: Arc<RwLock<Option<String>>>,
     /// What of the log may be dropped.
@@ -90,9 +92,9 @@ impl Crank {
     }
 
     fn step(&self, worker: &mut Worker, stand: &mut Stand) -> Result<(), EngineError> {
-        let now = self.clock.now();
+        let now = self.steady.now();
         // After a sync that failed, this fails too: only then has the worker let go of what it kept of the books.
-        let turned = worker.turn(now)?;
+        let turned = worker.turn(self.clock.now())?;
         if 0 < turned.lost {
             error!(events = turned.lost, "events of the log are damaged and were passed over");
         }
@@ -115,14 +117,14 @@ impl Crank {
                 self.log.wait_past(worker.offset(), PATIENCE);
             }
         } else {
-            let left = now.plus(PACE).since(self.clock.now());
+            let left = now.plus(PACE).since(self.steady.now());
             std::thread::sleep(Duration::from_micros(u64::try_from(left.as_micros()).unwrap_or(0)));
         }
         Ok(())
     }
 
     fn retain(&self, stand: &mut Stand) {
-        let now = self.clock.now();
+        let now = self.steady.now();
         if stand.retained.plus(RETAIN_EVERY) <= now {
             stand.retained = now;
             self.retention.apply(&self.log, stand.durable, now);

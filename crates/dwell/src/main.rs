@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod crank;
 mod data_folder;
+mod demo;
 mod disk_space;
 mod human;
 mod input;
@@ -52,6 +53,8 @@ enum Command {
     Lab(Box<commands::lab::LabArgs>),
     /// Make events of people whose true sessions are known
     Simulate(commands::simulate::Simulate),
+    /// Serve three apps full of simulated people, and a page to be a user oneself
+    Demo(commands::demo::DemoArgs),
     /// Make sample data, and show its sessions and its lab
     Try(commands::try_it::Try),
     /// Add apps, and show them
@@ -97,6 +100,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Sessions(args) => commands::sessions::run(args, &progress),
         Command::Lab(args) => commands::lab::run(args, &progress),
         Command::Simulate(args) => commands::simulate::run(args, &progress),
+        Command::Demo(args) => commands::demo::run(args, &progress),
         Command::Try(args) => commands::try_it::run(args, &progress),
         Command::Apps(args) => commands::apps::run(args),
         Command::Policy(args) => commands::policy::run(args, &progress),

@@ -3,7 +3,7 @@ import type { Dwell, Options, Playing } from './types.js'
 /** What is asked of a player: a media element has it, and what plays without one is given it. */
 type Player = Pick<
   HTMLMediaElement,
-  'tagName' | 'paused' | 'ended' | 'currentTime' | 'duration' | 'playbackRate' | 'loop'
+  'tagName' | 'paused' | 'ended' | 'currentTime' | 'duration' | 'playbackRate' | 'loop' | 'readyState'
 >
 
 /** What was last said of a player. */
@@ -63,7 +63,8 @@ export const watchMedia = (
   const look = (player: Player, type?: string) => {
     const now = Date.now()
     const said = known.get(player) ?? { id: newId(), plays: false, at: 0 }
-    const plays = isAllowed() && !gone && !player.paused && !player.ended && counts(player)
+    // Between two pieces a player is not paused, and there is nothing yet that it could play: nobody would know how long.
+    const plays = isAllowed() && !gone && !player.paused && !player.ended && player.readyState !== 0 && counts(player)
     const say = (what: string) => {
       said.at = now
       const { currentTime, duration, playbackRate, loop } = player

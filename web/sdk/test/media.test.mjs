@@ -51,6 +51,26 @@ test('the next film in the same player is another one', async () => {
   assert.ok(ids[0] === ids[1] && ids[1] !== ids[2])
 })
 
+test('a player that was paused and is given another piece says nothing until it has it', async () => {
+  const world = new World()
+  const song = world.open().media('AUDIO')
+  song.play()
+  song.pause()
+  // As Chromium does when a page says `audio.src = next; audio.play()`: it tells of a time before it knows the piece.
+  Object.assign(song, { paused: false, readyState: 0, duration: NaN })
+  song.fire('timeupdate')
+  song.fire('emptied')
+  song.fire('timeupdate')
+  Object.assign(song, { readyState: 4, duration: 120 })
+  song.fire('playing')
+  await world.pass(2)
+  assert.deepEqual(playing(world), [
+    ['Audio Playback Started', 0, 3600], ['Audio Playback Paused', 0, 3600], ['Audio Playback Started', 0, 120],
+  ])
+  const ids = world.accepted.slice(1).map(({ properties }) => properties.session_id)
+  assert.ok(ids[0] === ids[1] && ids[1] !== ids[2])
+})
+
 test('a pause, a jump and another speed are told at once', async () => {
   const world = new World()
   const film = world.open().media('VIDEO')

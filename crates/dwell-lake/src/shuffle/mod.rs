@@ -210,7 +210,7 @@ impl<'s> Shuffler<'s> {
     pub fn new(shuffle: &'s Shuffle) -> Self {
         Shuffler {
             shuffle,
-            narrow: narrow::Gathered::new(),
+            narrow: narrow::Gathered::default(),
             wide: Vec::new(),
             wide_bytes: 0,
             devices: DeviceUsers::default(),

@@ -55,9 +55,9 @@ pub struct Gathered {
     locals: u32,
 }
 
-impl Gathered {
+impl Default for Gathered {
     /// Begins with nothing, in the largest unit.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Gathered {
             unit: UNITS[0],
             from: 0,
@@ -68,7 +68,9 @@ impl Gathered {
             locals: 0,
         }
     }
+}
 
+impl Gathered {
     /// Returns how many events there are.
     pub fn events(&self) -> usize {
         self.near.len() + self.far.len()
@@ -409,7 +411,7 @@ mod tests {
             unit in 0..3usize,
         ) {
             let unit = UNITS[unit];
-            let mut gathered = Gathered::new();
+            let mut gathered = Gathered::default();
             for moments in rounds {
                 let event = |at: &i64| {
                     let local = (at.unsigned_abs() % (u64::from(locals) + 1)) as u32;
@@ -427,7 +429,7 @@ mod tests {
         let hour = |at: i64, local: u32| (Place { partition: 0, local }, at * 3_600_000_000);
         let mut events: Vec<_> = (0..1_000).map(|at| hour(at / 100, 4_000)).collect();
         events.extend((0..5).map(|at| hour(-at * 100_000, 4_000)));
-        let mut gathered = Gathered::new();
+        let mut gathered = Gathered::default();
         gathered.divide(1);
         assert_eq!(gathered.take(events.into_iter()), 1_005);
         let laid_out = gathered.lay_out();
@@ -437,7 +439,7 @@ mod tests {
 
     #[test]
     fn what_is_not_whole_in_the_unit_is_left() {
-        let mut gathered = Gathered::new();
+        let mut gathered = Gathered::default();
         gathered.divide(1);
         let moments = [1_000_000, 2_000_000, 2_000_001, 3_000_000];
         assert_eq!(gathered.take(moments.into_iter().map(|at| (Place::default(), at))), 2);

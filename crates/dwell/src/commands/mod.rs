@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod apps;
 pub mod backup;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod keys;
 pub mod lab;

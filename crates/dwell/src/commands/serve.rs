@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::IsTerminal;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,13 +22,13 @@ use dwell_policy::calendar::zone_table;
 use dwell_policy::policies::{Base, Policies};
 use dwell_policy::text::not_obeyed;
 use dwell_server::door::{self, Door};
-use dwell_server::{House, Machine};
+use dwell_server::{Demo, House, Machine};
 use dwell_store::{BooksOptions, Check, DiskBooks, DiskLog, LogOptions, OnDamage};
 use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
 
 use crate::archive::{self, Archive};
-use crate::clock::{self, SteadyClock};
+use crate::clock::{self, Clock, SteadyClock};
 use crate::commands::webhooks;
 use crate::config::{self, Config, Overrides};
 use crate::control::Control;
@@ -39,6 +39,9 @@ use crate::retention::Retention;
 
 /// How often apps and keys are looked at, and the machine's clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the program wants to end by itself.
+const LOOK_AT_STOP_EVERY: Duration = Duration::from_millis(100);
 
 /// By how much the machine's clock has to be moved to be told of.
 const WORTH_A_WORD: Span = Span::from_minutes(1);
@@ -53,19 +56,50 @@ pub struct Serve {
     overrides: Overrides,
 }
 
+/// What a server is told beside its configuration.
+pub(super) struct Beside {
+    /// The clock of the machine.
+    pub steady: SteadyClock,
+    /// What time it is for whoever comes in.
+    pub door: Clock,
+    /// What time it is for deadlines.
+    pub bell: Clock,
+    /// Where to listen, if somebody has taken the place already.
+    pub listener: Option<TcpListener>,
+    /// Whether somebody said to stop: this program itself, or who runs it.
+    pub stopping: Arc<AtomicBool>,
+    /// The page of a demo, and whom it is for.
+    pub demo: Option<Demo>,
+}
+
+impl Beside {
+    /// Takes the clock of the machine for everything.
+    pub fn new() -> Self {
+        let steady = SteadyClock::start();
+        let clock = || Clock::of(steady);
+        Beside { steady, door: clock(), bell: clock(), listener: None, stopping: Arc::default(), demo: None }
+    }
+}
+
 /// Runs until it is told to stop.
 pub fn run(args: &Serve) -> anyhow::Result<()> {
     let raw = config::written(args.config.as_deref(), &args.overrides)?;
     let config = Config::meant(&raw)?;
     tell(&config);
+    serve(&config, Beside::new())
+}
+
+/// Puts the house together, and runs it until it is told to stop.
+pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
+    let Beside { steady, door, bell, listener, stopping, demo } = beside;
     let data = &config.server.data;
     let mut registry = Registry::make(data)?;
     let accounts = Arc::new(RwLock::new(Accounts::open(data)?));
-    let policies = Arc::new(Policies::new(data, base(&config)?));
+    let policies = Arc::new(Policies::new(data, base(config)?));
     for app in registry.apps() {
         policies.history(app.id.as_str())?;
     }
-    let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(&config))?);
+    let log: Arc<DiskLog> = Arc::new(DiskLog::open(&data.join("log"), log_options(config))?);
     // One half keeps users as the engine needs them, the other what lies around them on disk.
     let cache_bytes = config.books.cache_bytes / 2;
     let books_options = BooksOptions { cache_bytes, buffer_bytes: config.books.buffer_bytes };
@@ -76,12 +110,11 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
     let registry = Arc::new(RwLock::new(registry));
     let rules: Arc<dyn RulesOf> =
         Arc::new(Rules { policies: policies.clone(), registry: registry.clone(), known: Mutex::default() });
-    let steady = SteadyClock::start();
     let desk = Desk::new(books.clone(), rules.clone());
     let webhooks = Arc::<Board>::default();
-    let courier = webhooks::courier(&config, desk.clone(), webhooks.clone())?;
+    let courier = webhooks::courier(config, desk.clone(), webhooks.clone())?;
     let stopped = Arc::new(OnceLock::new());
-    let mut house = House::new(log.clone(), desk, registry.clone(), Arc::new(move || steady.now()));
+    let mut house = House::new(log.clone(), desk, registry.clone(), Arc::new(move || door.now()));
     house.webhooks = webhooks;
     house.policies = policies.clone();
     house.accounts = accounts.clone();
@@ -103,7 +136,8 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         }
     });
     let why_stopped = stopped.clone();
-    let stopping = house.stopping.clone();
+    house.stopping = stopping.clone();
+    house.demo = demo;
 
     let stop = Arc::new(AtomicBool::new(false));
     let copying = Arc::<Mutex<()>>::default();
@@ -128,7 +162,8 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         log: log.clone(),
         books: books.clone(),
         stop: stop.clone(),
-        clock: steady,
+        clock: bell,
+        steady,
         waiting: house.waiting.clone(),
         retention: Retention {
             keep: (config.log.archive != config::Archive::Awaited).then_some(config.log.retention),
@@ -175,7 +210,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
         }
     };
     let turned_away = house.turned_away.clone();
-    let served = listen(&config, Arc::new(house), stopping, turned_away);
+    let served = listen(config, listener, Arc::new(house), stopping, turned_away);
     stop.store(true, Ordering::Relaxed);
     for thread in [engine, watch, courier].into_iter().chain(archive).chain(control) {
         if let Err(panic) = thread.join() {
@@ -204,13 +239,14 @@ fn base(config: &Config) -> anyhow::Result<Base> {
 
 fn listen(
     config: &Config,
+    listener: Option<TcpListener>,
     house: Arc<House>,
     stopping: Arc<AtomicBool>,
     turned_away: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
-    let address = config.server.listen;
-    let listener = TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on {address}: stop what listens there, or choose another --listen"))?;
+    // Who took the place before says when it is worth a visit.
+    let is_announced = listener.is_some();
+    let listener = listener.map_or_else(|| bind(config.server.listen), Ok)?;
     let door = Door {
         tls: config.server.tls.as_ref().map(|tls| (tls.certificate.clone(), tls.key.clone())),
         connections: config.server.connections,
@@ -221,7 +257,9 @@ fn listen(
         stop_timeout: duration(config.server.stop_timeout),
     };
     let scheme = if door.tls.is_some() { "https" } else { "http" };
-    println!("dwell listens on {scheme}://{}", listener.local_addr()?);
+    if !is_announced {
+        println!("dwell listens on {scheme}://{}", listener.local_addr()?);
+    }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = config.server.workers {
         runtime.worker_threads(workers);
@@ -234,10 +272,22 @@ fn listen(
     })
 }
 
-/// Waits for what a person or a system sends to end a program.
+/// Takes the place on which to listen.
+pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address}: stop what listens there, or choose another --listen"))
+}
+
+/// Waits for what a person or a system sends to end a program, or until it wants to end by itself.
 async fn told_to_stop(stopping: Arc<AtomicBool>) {
     use tokio::signal::unix::SignalKind;
+    let by_itself = async {
+        while !stopping.load(Ordering::Relaxed) {
+            tokio::time::sleep(LOOK_AT_STOP_EVERY).await;
+        }
+    };
     tokio::select! {
+        () = by_itself => {}
         () = comes(SignalKind::terminate()) => {}
         () = comes(SignalKind::interrupt()) => {}
     }
@@ -378,7 +428,7 @@ fn log_options(config: &Config) -> LogOptions {
 }
 
 /// Says what happens on standard error, as configured.
-fn tell(config: &Config) {
+pub(super) fn tell(config: &Config) {
     let level = match config.telemetry.level {
         config::Level::Error => tracing::Level::ERROR,
         config::Level::Warn => tracing::Level::WARN,

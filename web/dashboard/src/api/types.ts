@@ -1987,6 +1987,8 @@ export interface operations {
             query?: {
                 /** @description The number of the last statement that is known already. Without it and without the header, only what comes from now on. */
                 after?: number;
+                /** @description The number of the first statement to be told: 0 begins with the first of all. `after` stands above it. */
+                from?: number;
                 /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };
