@@ -47,6 +47,8 @@ pub(crate) struct App {
 pub(crate) struct Slot {
     pub app: usize,
     pub user: Arc<str>,
+    /// That of the cache, for the app and the user.
+    pub hash: u64,
     pub state: State,
     pub is_changed: bool,
     /// Another id became this one in this turn.
@@ -55,6 +57,13 @@ pub(crate) struct Slot {
     pub waiting: Option<(usize, usize)>,
     /// The deadlines under which they were found.
     pub rung: Vec<Timestamp>,
+}
+
+impl Slot {
+    /// Begins with nobody's events.
+    pub fn new(app: usize, user: Arc<str>, hash: u64, state: State) -> Self {
+        Slot { app, user, hash, state, is_changed: false, was_linked: false, waiting: None, rung: Vec::new() }
+    }
 }
 
 /// What lies under an id.

@@ -17,9 +17,31 @@ pub(crate) struct Trailing {
 
 /// A commit that is under way.
 struct Last {
-    /// In order.
-    changes: Arc<Changes>,
+    offset: Offset,
+    changes: Arc<InOrder>,
     thread: JoinHandle<Result<(), StoreError>>,
+}
+
+/// Changes that are put in order by whoever needs them first: the commit, or a look for something in them.
+struct InOrder(Mutex<State>);
+
+enum State {
+    Given(Changes),
+    Done(Arc<Changes>),
+}
+
+impl InOrder {
+    fn get(&self) -> Arc<Changes> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = match &mut *held {
+            State::Done(changes) => return changes.clone(),
+            State::Given(changes) => std::mem::replace(changes, Changes::up_to(changes.offset)),
+        };
+        changes.put_in_order();
+        let changes = Arc::new(changes);
+        *held = State::Done(changes.clone());
+        changes
+    }
 }
 
 impl Trailing {
@@ -29,19 +51,19 @@ impl Trailing {
 
     /// Begins a commit, after the one before it. What goes wrong with it is told by the next call that waits; then the
     /// books are as they were before it.
-    pub fn begin(&self, mut changes: Changes) -> Result<(), StoreError> {
-        changes.put_in_order();
+    pub fn begin(&self, changes: Changes) -> Result<(), StoreError> {
         self.wait()?;
-        let changes = Arc::new(changes);
+        let offset = changes.offset;
+        let changes = Arc::new(InOrder(Mutex::new(State::Given(changes))));
         let (books, given) = (self.books.clone(), changes.clone());
-        let thread = std::thread::Builder::new().name("commit".to_owned()).spawn(move || books.commit(&given));
+        let thread = std::thread::Builder::new().name("commit".to_owned()).spawn(move || books.commit(&given.get()));
         match thread {
             Ok(thread) => {
-                *self.last() = Some(Last { changes, thread });
+                *self.last() = Some(Last { offset, changes, thread });
                 Ok(())
             }
             // It can be done here as well.
-            Err(_no_thread) => self.books.commit(&changes),
+            Err(_no_thread) => self.books.commit(&changes.get()),
         }
     }
 
@@ -61,21 +83,22 @@ impl Trailing {
     }
 
     fn changes(&self) -> Option<Arc<Changes>> {
-        self.last().as_ref().map(|last| last.changes.clone())
+        let changes = self.last().as_ref().map(|last| last.changes.clone());
+        changes.map(|changes| changes.get())
     }
 }
 
 impl Books for Trailing {
     fn load(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
         let Some(changes) = self.changes() else { return self.books.load(keys) };
-        let mut values = Vec::with_capacity(keys.len());
-        for key in keys {
-            match changes.find(key) {
-                Some(value) => values.push(value.map(<[u8]>::to_vec)),
-                None => values.append(&mut self.books.load(&[key])?),
-            }
-        }
-        Ok(values)
+        let found: Vec<_> = keys.iter().map(|key| changes.find(key)).collect();
+        let others = keys.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(key, _)| *key);
+        let mut others = self.books.load(&others.collect::<Vec<_>>())?.into_iter();
+        let value = |found: Option<Option<&[u8]>>| match found {
+            Some(value) => value.map(<[u8]>::to_vec),
+            None => others.next().flatten(),
+        };
+        Ok(found.into_iter().map(value).collect())
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, most: usize) -> Result<Vec<Entry>, StoreError> {
@@ -90,7 +113,7 @@ impl Books for Trailing {
 
     /// Up to where the commit that is under way will reach.
     fn offset(&self) -> Offset {
-        self.changes().map_or_else(|| self.books.offset(), |changes| changes.offset)
+        self.last().as_ref().map_or_else(|| self.books.offset(), |last| last.offset)
     }
 
     fn sync(&self) -> Result<Offset, StoreError> {

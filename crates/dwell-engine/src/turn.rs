@@ -5,16 +5,16 @@
 //! taken before it, and who took a device from whom is found when all have been stepped.
 
 mod devices;
+mod found;
 
 use std::collections::HashMap;
 
 use dwell_core::time::Timestamp;
 use dwell_store::{Books, Changes, Offset};
-use foldhash::fast::RandomState;
 use serde::de::DeserializeOwned;
 
-use crate::book::{Fill, moved, moved_to};
-use crate::cache::Cache;
+use crate::book::{Fill, moved};
+use crate::cache::{Cache, Part, part_of};
 use crate::error::EngineError;
 use crate::gaps::GapPage;
 use crate::keys;
@@ -23,6 +23,7 @@ use crate::record::Record;
 use crate::rules::RulesOf;
 use crate::sheet::{App, Scene, Sheet, Slot, State, Tally};
 use crate::worker::WorkerOptions;
+use found::{Crowd, Found, Index, state_of};
 
 /// A deadline that has passed: when, of which app and which user.
 pub(crate) type Due = (Timestamp, String, String);
@@ -54,9 +55,7 @@ pub(crate) struct Turn<'t> {
     numbers: Vec<Numbers>,
     app_places: HashMap<String, usize>,
     slots: Vec<Slot>,
-    places: HashMap<Box<[u8]>, usize, RandomState>,
-    /// Where a key is written before it is known whether it is needed.
-    key: Vec<u8>,
+    index: Index,
     sheet: Sheet,
 }
 
@@ -69,6 +68,7 @@ impl<'t> Turn<'t> {
         options: WorkerOptions,
         events: &'t [Record<'t>],
     ) -> Self {
+        let index = Index::new(cache.count());
         let began = events.iter().map(|event| event.received_at).min().map_or(Timestamp::MIN, Timestamp::from_micros);
         Turn {
             books,
@@ -83,8 +83,7 @@ impl<'t> Turn<'t> {
             numbers: Vec::new(),
             app_places: HashMap::new(),
             slots: Vec::new(),
-            places: HashMap::default(),
-            key: Vec::new(),
+            index,
             sheet: Sheet::new(books.offset()),
         }
     }
@@ -97,9 +96,7 @@ impl<'t> Turn<'t> {
         now: Timestamp,
         offset: Offset,
     ) -> Result<Taken, EngineError> {
-        for place in 0..self.events.len() {
-            self.hand_out(place)?;
-        }
+        self.hand_out()?;
         let due = due()?;
         for (at, app, user) in &due {
             let app = self.app(app)?;
@@ -111,27 +108,58 @@ impl<'t> Turn<'t> {
         self.end(offset, due.len())
     }
 
-    /// Gives an event to its user.
-    fn hand_out(&mut self, place: usize) -> Result<(), EngineError> {
-        let event = &self.events[place];
-        let app = self.app(event.app)?;
-        if let Some(from) = event.link_from {
-            self.link(app, from, event.user)?;
-        }
-        let slot = self.who_is(app, event.user)?;
-        let waiting = &mut self.slots[slot].waiting;
-        *waiting = match *waiting {
-            None => Some((place, place)),
-            Some((first, last)) => {
-                self.next[last] = Some(place);
-                Some((first, place))
+    /// Gives each event to its user.
+    fn hand_out(&mut self) -> Result<(), EngineError> {
+        let app_of = self.apps_of_events()?;
+        let threads = self.threads_for(self.events.len());
+        let crowd = Crowd { events: self.events, app_of: &app_of, apps: &self.apps, books: self.books };
+        let Found { slots, index, of_event } = found::find(crowd, self.cache, threads)?;
+        (self.slots, self.index) = (slots, index);
+        for (place, id) in of_event.into_iter().enumerate() {
+            let event = &self.events[place];
+            if let Some(from) = event.link_from {
+                self.link(app_of[place], from, event.user)?;
             }
-        };
+            let slot = self.now(id as usize)?;
+            let waiting = &mut self.slots[slot].waiting;
+            *waiting = match *waiting {
+                None => Some((place, place)),
+                Some((first, last)) => {
+                    self.next[last] = Some(place);
+                    Some((first, place))
+                }
+            };
+        }
         Ok(())
+    }
+
+    fn apps_of_events(&mut self) -> Result<Vec<usize>, EngineError> {
+        let events = self.events;
+        let mut app_of = Vec::with_capacity(events.len());
+        let mut last = None;
+        for event in events {
+            // Events of one app come in rows.
+            let app = match last {
+                Some((name, app)) if name == event.app => app,
+                _ => self.app(event.app)?,
+            };
+            last = Some((event.app, app));
+            app_of.push(app);
+        }
+        Ok(app_of)
+    }
+
+    /// Returns on how many threads to look after so many users or events.
+    fn threads_for(&self, many: usize) -> usize {
+        let WorkerOptions { threads, users_a_thread, .. } = self.options;
+        threads.min(many / users_a_thread.max(1)).max(1)
     }
 
     /// Steps all users.
     fn step(&mut self, now: Timestamp) -> Result<(), EngineError> {
+        if self.slots.is_empty() {
+            return Ok(());
+        }
         let scene = Scene {
             books: self.books,
             apps: &self.apps,
@@ -140,28 +168,17 @@ impl<'t> Turn<'t> {
             fill: self.options.fill,
             began: self.began,
         };
-        let WorkerOptions { threads, users_a_thread, .. } = self.options;
-        let threads = threads.min(self.slots.len() / users_a_thread.max(1)).max(1);
+        let threads = self.threads_for(self.slots.len());
         let share = self.slots.len().div_ceil(threads).max(1);
         let offset = self.books.offset();
-        let step_all = |slots: &mut [Slot], mut sheet: Sheet| -> Result<Sheet, EngineError> {
-            for slot in slots {
-                sheet.step(scene, slot, now)?;
-            }
+        let first = std::mem::replace(&mut self.sheet, Sheet::new(offset));
+        let sheets = std::iter::once(first).chain(std::iter::repeat_with(|| Sheet::new(offset)));
+        let shares: Vec<_> = self.slots.chunks_mut(share).zip(sheets).collect();
+        let sheets = on_threads(threads, shares, |(slots, mut sheet)| {
+            slots.iter_mut().try_for_each(|slot| sheet.step(scene, slot, now))?;
             Ok(sheet)
-        };
-        let (mine, others) = self.slots.split_at_mut_checked(share).unwrap_or((&mut [], &mut []));
-        let sheet = std::mem::replace(&mut self.sheet, Sheet::new(offset));
-        let sheets = std::thread::scope(|scope| {
-            let others: Vec<_> =
-                others.chunks_mut(share).map(|slots| scope.spawn(|| step_all(slots, Sheet::new(offset)))).collect();
-            let mine = step_all(mine, sheet);
-            let others = others.into_iter().map(|other| match other.join() {
-                Ok(sheet) => sheet,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            std::iter::once(mine).chain(others).collect::<Result<Vec<_>, _>>()
-        })?;
+        });
+        let sheets = sheets.into_iter().collect::<Result<Vec<_>, EngineError>>()?;
         let mut sheets = sheets.into_iter();
         if let Some(first) = sheets.next() {
             self.sheet = first;
@@ -200,18 +217,7 @@ impl<'t> Turn<'t> {
 
     /// Returns all changes, to be committed with the offset up to which the log was read.
     fn end(mut self, offset: Offset, deadlines: usize) -> Result<Taken, EngineError> {
-        for (key, slot) in std::mem::take(&mut self.places) {
-            let Slot { state, is_changed, .. } = &mut self.slots[slot];
-            let bytes = match std::mem::replace(state, State::Unknown) {
-                State::Book(bytes) => bytes,
-                State::Moved(to) => moved(&to).into(),
-                State::Unknown => continue,
-            };
-            if *is_changed {
-                self.sheet.changes.put(key.clone(), bytes.clone());
-            }
-            self.cache.put(key, bytes);
-        }
+        self.put_away();
         let Sheet { mut changes, tallies, points, measured, fresh, first_listed, .. } =
             std::mem::replace(&mut self.sheet, Sheet::new(offset));
         for (key, bytes) in fresh {
@@ -231,6 +237,35 @@ impl<'t> Turn<'t> {
         }
         changes.offset = offset;
         Ok(Taken { changes, deadlines, first_listed })
+    }
+
+    /// Puts all books into the cache, and those that changed among the changes.
+    fn put_away(&mut self) {
+        let threads = self.threads_for(self.slots.len());
+        let parts = self.cache.count();
+        let mut shares: Vec<Vec<Slot>> = (0..parts).map(|_| Vec::with_capacity(self.slots.len() / parts)).collect();
+        for slot in self.slots.drain(..) {
+            shares[part_of(slot.hash, parts)].push(slot);
+        }
+        let (apps, offset) = (&self.apps, self.sheet.changes.offset);
+        let shares = shares.into_iter().zip(self.cache.parts()).collect();
+        let all = on_threads(threads, shares, |(slots, part): (Vec<Slot>, &mut Part)| {
+            let mut changes = Changes::up_to(offset);
+            for Slot { app, user, state, is_changed, .. } in slots {
+                let bytes = match state {
+                    State::Book(bytes) => bytes,
+                    State::Moved(to) => moved(&to).into(),
+                    State::Unknown => continue,
+                };
+                let key = keys::book(&apps[app].name, &user);
+                if is_changed {
+                    changes.put(key.clone(), bytes.clone());
+                }
+                part.put(key.into(), bytes);
+            }
+            changes
+        });
+        all.into_iter().for_each(|changes| self.sheet.changes.append(changes));
     }
 
     /// Writes what is added to an app.
@@ -270,34 +305,34 @@ impl<'t> Turn<'t> {
 
     /// Returns the place of an id, with what lies under it in the books.
     fn slot(&mut self, app: usize, id: &str) -> Result<usize, EngineError> {
-        keys::write_book(&mut self.key, &self.apps[app].name, id);
-        if let Some(place) = self.places.get(self.key.as_slice()) {
-            return Ok(*place);
+        let name = &self.apps[app].name;
+        let hash = self.cache.hash(name, id);
+        let is_it = |place: usize| self.slots[place].app == app && *self.slots[place].user == *id;
+        if let Some(place) = self.index.find(hash, is_it) {
+            return Ok(place);
         }
-        let bytes = match self.cache.take(&self.key) {
+        let key = keys::book(name, id);
+        let bytes = match self.cache.part(hash).take(&key) {
             Some(bytes) => Some(bytes),
-            None => self.books.load(&[&self.key])?.pop().flatten().map(Vec::into_boxed_slice),
+            None => self.books.load(&[&key])?.pop().flatten().map(Vec::into_boxed_slice),
         };
-        let state = match bytes {
-            None => State::Unknown,
-            Some(bytes) => match moved_to(&bytes) {
-                Some(to) => State::Moved(to.into()),
-                None => State::Book(bytes),
-            },
-        };
-        let slot =
-            Slot { app, user: id.into(), state, is_changed: false, was_linked: false, waiting: None, rung: Vec::new() };
-        self.slots.push(slot);
-        self.places.insert(self.key.as_slice().into(), self.slots.len() - 1);
-        Ok(self.slots.len() - 1)
+        let place = self.slots.len();
+        self.slots.push(Slot::new(app, id.into(), hash, bytes.map_or(State::Unknown, state_of)));
+        self.index.put(hash, place);
+        Ok(place)
     }
 
     /// Returns the place of who an id is now.
     fn who_is(&mut self, app: usize, id: &str) -> Result<usize, EngineError> {
-        let mut slot = self.slot(app, id)?;
+        let slot = self.slot(app, id)?;
+        self.now(slot)
+    }
+
+    /// Returns the place of who the id at a place is now.
+    fn now(&mut self, mut slot: usize) -> Result<usize, EngineError> {
         // A chain has an end: an id moves once, and only while it is its own.
         while let State::Moved(to) = &self.slots[slot].state {
-            let to = to.clone();
+            let (app, to) = (self.slots[slot].app, to.clone());
             slot = self.slot(app, &to)?;
         }
         Ok(slot)
@@ -307,6 +342,25 @@ impl<'t> Turn<'t> {
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
         Ok(self.books.load(&keys)?)
     }
+}
+
+/// Does the work on each of these, the first here and the others on threads of their own, where there is more than one
+/// thread to have; what comes of it is in their order.
+fn on_threads<T: Send, R: Send>(threads: usize, all: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    if threads == 1 {
+        return all.into_iter().map(work).collect();
+    }
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut all = all.into_iter();
+        let first = all.next();
+        let others: Vec<_> = all.map(|one| scope.spawn(move || work(one))).collect();
+        let others = others.into_iter().map(|other| match other.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        first.map(work).into_iter().chain(others).collect()
+    })
 }
 
 pub(crate) fn read<T: DeserializeOwned>(app: &str, what: &str, bytes: &[u8]) -> Result<T, EngineError> {

@@ -82,7 +82,7 @@ impl Worker {
     /// Takes the log and the books that follow it.
     #[must_use]
     pub fn new(log: Arc<dyn Log>, books: Arc<dyn Books>, rules: Arc<dyn RulesOf>, options: WorkerOptions) -> Self {
-        let cache = Cache::new(options.cache_bytes);
+        let cache = Cache::new(options.cache_bytes, options.threads);
         Worker { log, books: Trailing::new(books), rules, options, cache, first_deadline: Timestamp::MIN }
     }
 

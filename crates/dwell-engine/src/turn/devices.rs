@@ -42,7 +42,8 @@ impl Turn<'_> {
     fn look_at(&mut self, app: usize, device: &str, stirring: &Stirring, now: Timestamp) -> Result<(), EngineError> {
         let name = self.apps[app].name.clone();
         let key = keys::device(&name, device);
-        let bytes = match self.cache.get(&key) {
+        let hash = self.cache.hash(&name, device);
+        let bytes = match self.cache.part(hash).get(&key) {
             Some(bytes) => Some(bytes.to_vec()),
             None => self.books.load(&[&key])?.pop().flatten(),
         };
@@ -58,7 +59,7 @@ impl Turn<'_> {
             }
         }
         let now = written(&known);
-        self.cache.put(key.clone().into(), now.clone().into());
+        self.cache.part(hash).put(key.clone().into(), now.clone().into());
         if bytes.as_ref() != Some(&now) {
             self.sheet.changes.put(key, now);
         }

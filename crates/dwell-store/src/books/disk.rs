@@ -283,7 +283,12 @@ fn in_words(error: &fjall::Error) -> String {
 
 fn open_store(store: &Path, options: BooksOptions) -> Result<Open, fjall::Error> {
     let BooksOptions { cache_bytes, buffer_bytes } = options;
-    let database = Database::builder(store).cache_size(cache_bytes).max_journaling_size(MOST_UNFLUSHED).open()?;
+    // The first of several threads of theirs goes round and round while another one sorts layers of files.
+    let database = Database::builder(store)
+        .cache_size(cache_bytes)
+        .max_journaling_size(MOST_UNFLUSHED)
+        .worker_threads(1)
+        .open()?;
     let tree = || KeyspaceCreateOptions::default().expect_point_read_hits(true).max_memtable_size(buffer_bytes);
     let entries = database.keyspace("books", tree)?;
     Ok(Open { database, entries })

@@ -39,13 +39,22 @@ pub trait Books: Send + Sync {
     fn sync(&self) -> Result<Offset, StoreError>;
 }
 
+/// A key, and its value or that it is deleted.
+type Write = (Vec<u8>, Option<Vec<u8>>);
+
+/// The beginning of the key of a write, and which write it is.
+struct Head {
+    bytes: u128,
+    place: u32,
+}
+
 /// Changes that are made together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
     /// The log was read up to here to make them. It never falls from one commit to the next.
     pub offset: Offset,
     /// In order: where a key comes twice, the later counts.
-    pub(crate) writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) writes: Vec<Write>,
 }
 
 impl Changes {
@@ -82,11 +91,41 @@ impl Changes {
 
     /// Leaves only the writes that count, in order of their keys, so that [`Changes::find`] finds them.
     pub fn put_in_order(&mut self) {
-        // Stable, so that of one key the later write stays the later.
-        self.writes.sort_by(|one, other| one.0.cmp(&other.0));
-        self.writes.reverse();
-        self.writes.dedup_by(|one, other| one.0 == other.0);
-        self.writes.reverse();
+        let mut heads = self.heads();
+        heads.sort_unstable_by(|one, other| {
+            let key = |head: &Head| &self.writes[head.place as usize].0;
+            // The later of two writes comes first, and is the one that stays.
+            one.bytes.cmp(&other.bytes).then_with(|| key(one).cmp(key(other))).then(other.place.cmp(&one.place))
+        });
+        let mut writes = Vec::with_capacity(heads.len());
+        writes.extend(heads.iter().map(|head| std::mem::take(&mut self.writes[head.place as usize])));
+        writes.dedup_by(|next, kept| next.0 == kept.0);
+        self.writes = writes;
+    }
+
+    /// Returns of each write the first bytes of its key, beyond what all keys with the same first byte have in common: what
+    /// decides, most often, which of two comes first, without a look at where they lie.
+    fn heads(&self) -> Vec<Head> {
+        let mut common: [Option<(usize, usize)>; 256] = [None; 256];
+        for (place, (key, _)) in self.writes.iter().enumerate() {
+            let Some(tag) = key.first() else { continue };
+            let (first, length) = common[usize::from(*tag)].get_or_insert((place, key.len()));
+            let same = key.iter().zip(&self.writes[*first].0).take(*length).take_while(|(one, other)| one == other);
+            *length = same.count();
+        }
+        let head = |(place, (key, _)): (usize, &Write)| {
+            let mut bytes = [0; 16];
+            if let Some(tag) = key.first() {
+                let common = common[usize::from(*tag)].map_or(0, |(_, length)| length);
+                let rest = &key[common..];
+                let known = rest.len().min(15);
+                bytes[0] = *tag;
+                bytes[1..=known].copy_from_slice(&rest[..known]);
+            }
+            // As many changes as that do not fit into memory.
+            Head { bytes: u128::from_be_bytes(bytes), place: place as u32 }
+        };
+        self.writes.iter().enumerate().map(head).collect()
     }
 
     /// Returns what is written under a key: a value, `Some(None)` where it is deleted, `None` where nothing changes. They have
@@ -99,6 +138,9 @@ impl Changes {
     /// The writes that count, in order of their keys.
     fn last_of_each_key(&self) -> Vec<(&[u8], Option<&[u8]>)> {
         let mut writes: Vec<_> = self.writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+        if writes.is_sorted_by(|(one, _), (other, _)| one < other) {
+            return writes;
+        }
         writes.sort_by_key(|(key, _)| *key);
         writes.reverse();
         writes.dedup_by_key(|(key, _)| *key);
@@ -120,5 +162,49 @@ fn check(changes: &Changes, reached: Offset) -> Result<(), StoreError> {
             Err(StoreError::Option { name: "the length of a key", value, least: 0, most: LONGEST_KEY })
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Keys that have much in common, and those that have nothing.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        let tail = prop::collection::vec(prop::sample::select(vec![0, 1, b'a', 255]), 0..4);
+        let middle =
+            prop::sample::select(vec!["", "u", "uapp-with-a-long-name", "uapp-with-a-long-name-of-a-user-", "s"]);
+        (middle, tail).prop_map(|(middle, tail)| [middle.as_bytes(), &tail].concat())
+    }
+
+    proptest! {
+        #[test]
+        fn in_order_the_last_write_of_each_key_is_left(
+            writes in prop::collection::vec((key(), prop::option::of(any::<u8>())), 0..60)
+        ) {
+            let mut changes = Changes::up_to(Offset::ZERO);
+            let mut expected = std::collections::BTreeMap::new();
+            for (key, value) in writes {
+                match value {
+                    Some(value) => changes.put(key.clone(), [value]),
+                    None => changes.delete(key.clone()),
+                }
+                expected.insert(key, value.map(|value| vec![value]));
+            }
+            let counted = |changes: &Changes| -> Vec<Write> {
+                let owned = |(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec));
+                changes.last_of_each_key().into_iter().map(owned).collect()
+            };
+            let expected: Vec<Write> = expected.into_iter().collect();
+            prop_assert_eq!(counted(&changes), expected.clone());
+            changes.put_in_order();
+            prop_assert_eq!(&changes.writes, &expected);
+            prop_assert_eq!(counted(&changes), expected.clone());
+            for (key, value) in &expected {
+                prop_assert_eq!(changes.find(key), Some(value.as_deref()));
+            }
+        }
     }
 }
