@@ -19,7 +19,7 @@ pub const LARGEST_GRID: usize = 64;
 const ASKED: [u64; 4] = [500, 750, 900, 990];
 
 /// How many exact values are kept before the first choice is made.
-const KEPT_AT_FIRST: usize = 1 << 20;
+const KEPT_AT_FIRST: usize = 1 << 18;
 
 /// After so many sessions the steps are settled.
 const SETTLED_AT: u32 = 1 << 30;
