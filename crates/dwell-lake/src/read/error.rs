@@ -8,6 +8,7 @@ use dwell_core::excerpt::excerpt;
 use super::columns::Role;
 use super::moment::TimeUnit;
 use super::reject::Rejection;
+use super::stream::SAMPLE_BYTES;
 
 /// Why a file cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,15 @@ pub enum ReadError {
         file: Arc<str>,
         /// How many were looked at.
         lines: usize,
+    },
+    /// The first line of NDJSON does not end where a line should have.
+    #[error(
+        "{file}: the first line is longer than {} bytes; take it out, or say --format if the file is something else",
+        SAMPLE_BYTES
+    )]
+    LongLine {
+        /// The file.
+        file: Arc<str>,
     },
     /// A column that the user named is not there.
     #[error("{file}: there is no column {column:?} ({flag}){}; the columns are: {}", guess(nearest), list(columns))]

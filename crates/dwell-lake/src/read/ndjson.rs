@@ -40,6 +40,9 @@ impl Ndjson {
         names: Arc<Names>,
     ) -> Result<(Self, Plan), ReadError> {
         let marked = if sampled.sample.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        if !sampled.whole && !sampled.sample.contains(&b'\n') {
+            return Err(ReadError::LongLine { file: file.clone() });
+        }
         let sample = sample_lines(&sampled, marked, options);
         let paths = paths(file, &sample)?;
         let mut chosen = choose(file, &paths, options.wish())?;

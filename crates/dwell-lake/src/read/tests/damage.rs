@@ -143,6 +143,14 @@ fn other_things_are_told_apart() {
         error: log: none of the first 2 lines is a JSON object; say --format if the file is something else
     "#]],
     );
+    let long = format!("{{\"user_id\":\"{}\"}}\n", "x".repeat(2 << 20));
+    check(
+        long,
+        &json,
+        &expect![[r#"
+        error: log: the first line is longer than 1048576 bytes; take it out, or say --format if the file is something else
+    "#]],
+    );
 }
 
 /// A stream that fails after some bytes.
