@@ -39,9 +39,9 @@ export async function openDwell(binary, names) {
     const { app, write_key: writeKey } = command('apps', 'add', name, ...zone)
     return [name, { id: app.id, writeKey, readKey: command('keys', 'add', '--app', name, '--scope', 'read').key }]
   }))
-  for (const role of ['admin', 'analyst', 'viewer']) {
-    execFileSync(binary, ['accounts', 'add', role, '--role', role, '--data', data], { input: `${PASSWORD}\n` })
-  }
+  const addAccount = (name, role) =>
+    execFileSync(binary, ['accounts', 'add', `--role=${role}`, `--data=${data}`, '--', name], { input: `${PASSWORD}\n` })
+  for (const role of ['admin', 'analyst', 'viewer']) addAccount(role, role)
   const args = ['serve', '--data', data, '--listen', '127.0.0.1:0', '--set', `sessions.policy=${policy}`]
   const server = spawn(binary, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   let said = ''
@@ -60,6 +60,7 @@ export async function openDwell(binary, names) {
   return {
     url,
     apps,
+    addAccount,
     ids: Object.fromEntries(Object.entries(apps).map(([name, { id }]) => [name, id])),
     adminKey: said.match(/dw_a_\w+/)[0],
     get: (name, where) => get(where, apps[name].readKey),
@@ -72,7 +73,8 @@ export async function openDwell(binary, names) {
         const body = JSON.stringify({ batch, sentAt: new Date().toISOString() })
         const headers = { authorization: `Basic ${btoa(`${writeKey}:`)}`, 'content-type': 'application/json' }
         const answer = await fetch(`${url}/v1/batch`, { method: 'POST', headers, body })
-        if (!answer.ok) throw new Error(await answer.text())
+        const told = await answer.text()
+        if (!answer.ok || JSON.parse(told).rejected !== 0) throw new Error(told)
       }
       await until('the counting of all events', async () =>
         (await get('/v1/app', readKey)).events.read === before + messages.length)
@@ -106,18 +108,25 @@ export const openBrowser = () => puppeteer.launch({
 })
 
 /** A page in a language and a theme, signed in with a key or as somebody, on a screen. */
-export async function openPage(browser, url, { key, account, hash = '#/live', locale = 'en', theme = 'light', width = 1180 }) {
+export async function openPage(browser, url, { key, account, hash = '#/live', locale = 'en', theme = 'light', width = 1180, watch = false }) {
   const context = await browser.createBrowserContext()
   const page = await context.newPage()
   await page.setViewport({ width, height: 900 })
   page.trouble = []
   page.on('pageerror', (error) => page.trouble.push(String(error)))
   page.on('console', (message) => message.type() === 'error' && page.trouble.push(message.text()))
-  await page.evaluateOnNewDocument((key, locale, theme) => {
+  page.foreign = []
+  page.on('request', (request) => request.url().startsWith(url) || page.foreign.push(request.url()))
+  await page.evaluateOnNewDocument((key, locale, theme, watch) => {
+    if (watch) {
+      window.__violations = []
+      addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) =>
+        window.__violations.push(`${violatedDirective} ${blockedURI} ${sample}`))
+    }
     if (key) sessionStorage.setItem('dwell.key', key)
     localStorage.setItem('PARAGLIDE_LOCALE', locale)
     localStorage.setItem('dwell.theme', theme)
-  }, key, locale, theme)
+  }, key, locale, theme, watch)
   await page.goto(`${url}/${hash}`)
   if (account) {
     await page.waitForSelector('#name')
