@@ -22,6 +22,7 @@ pub mod presence;
 pub mod profile;
 pub mod session;
 pub mod snapshot;
+pub mod stretches;
 pub mod time;
 pub mod timeline;
 pub mod totals;

@@ -1,12 +1,14 @@
 //! Questions about now, answered from the books.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dwell_core::engagement::Engagement;
 use dwell_core::lab::ledger::GapLedger;
+use dwell_core::stretches::Stretch;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::totals::Totals;
-use dwell_store::{Books, Offset};
+use dwell_store::{Books, Changes, Offset};
 use serde::de::DeserializeOwned;
 
 use crate::book::{Sealed, moved_to};
@@ -17,6 +19,7 @@ use crate::numbers::{Numbers, Series};
 use crate::quarter::{LENGTHS, LengthCounts, QUARTERS, Quarter};
 use crate::row::{OpenSession, SessionRow};
 use crate::rules::RulesOf;
+use crate::shelf::Shelf;
 use crate::statement::Statement;
 use crate::turn::read;
 
@@ -41,6 +44,12 @@ pub struct UserView {
     /// When they were last heard of.
     pub last_seen_at: Option<Timestamp>,
 }
+
+/// How often a book is read whose parts are being moved.
+const READINGS: usize = 5;
+
+/// Stretches in order of time, and the moment from which on none is missing; `None` is from the beginning.
+pub type Stretches = (Option<Timestamp>, Vec<Stretch>);
 
 /// A page of a list, and what to ask the next page after; `None` at the end.
 pub type Page<T> = (Vec<T>, Option<Vec<u8>>);
@@ -70,6 +79,43 @@ impl Desk {
         let open = book.open_session().filter(|open| now < Timestamp::from_micros(open.deadline));
         let (presence, last_seen_at) = (book.timeline.presence_at(now), book.timeline.last());
         Ok(Some(UserView { totals: book.totals.clone(), open, presence, last_seen_at, user }))
+    }
+
+    /// Returns what of a user's latest sessions was foreground, playing and idle, and when, in order; the open one up to `now`.
+    ///
+    /// Of what is settled no events are kept: of a session that begins before the moment that comes with them, stretches are
+    /// missing. `None` is a user who was never heard of.
+    pub fn stretches(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<Stretches>, EngineError> {
+        for _ in 1..READINGS {
+            let offset = self.offset();
+            match self.read_stretches(app, id, now) {
+                // A part was put elsewhere while the book was read.
+                Err(EngineError::BadBook { .. }) if self.offset() != offset => {}
+                read => return read,
+            }
+        }
+        self.read_stretches(app, id, now)
+    }
+
+    fn read_stretches(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<Stretches>, EngineError> {
+        let user = self.who_is(app, id)?;
+        let Some(bytes) = self.get(&keys::book(app, &user))? else { return Ok(None) };
+        let rules = self.rules.rules_of(app);
+        let bad = |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause };
+        let sealed = Sealed::read(&bytes).map_err(bad)?;
+        let standing = rules.standing_of(&user, sealed.texts());
+        let mut book = sealed.open(app, &user, &standing).map_err(bad)?;
+        // What this would change is never written: the worker's shelf stays as it is.
+        let (mut fresh, mut changes) = (HashMap::new(), Changes::up_to(self.offset()));
+        let mut shelf = Shelf { books: &*self.books, app, user: &user, fresh: &mut fresh, changes: &mut changes };
+        book.recall_all(&mut shelf)?;
+        Ok(Some((book.timeline.settled_until(), book.timeline.stretches(now))))
+    }
+
+    /// Returns what to ask [`Desk::sessions`] after for those that began at a moment or later.
+    #[must_use]
+    pub fn before_sessions(from: Timestamp) -> Vec<u8> {
+        keys::moment(from).to_vec()
     }
 
     /// Returns a user's closed sessions in order of their starts.

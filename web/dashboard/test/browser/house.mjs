@@ -27,12 +27,12 @@ export async function until(what, asked) {
   }
 }
 
-/** Starts `dwell serve` on a folder of its own with these apps, the first of them in Seoul. */
-export async function openDwell(binary, names) {
+/** Starts `dwell serve` on a folder of its own with these apps, the first of them in Seoul, and with settings beside the usual. */
+export async function openDwell(binary, names, { settings = [], rules = POLICY } = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'dwell-dashboard-'))
   const data = path.join(folder, 'data')
   const policy = path.join(folder, 'policy.toml')
-  fs.writeFileSync(policy, POLICY)
+  fs.writeFileSync(policy, rules)
   const command = (...args) => JSON.parse(execFileSync(binary, [...args, '--data', data, '--json'], { encoding: 'utf8' }))
   const apps = Object.fromEntries(names.map((name, place) => {
     const zone = place === 0 ? ['--zone', 'Asia/Seoul'] : []
@@ -42,7 +42,7 @@ export async function openDwell(binary, names) {
   const addAccount = (name, role) =>
     execFileSync(binary, ['accounts', 'add', `--role=${role}`, `--data=${data}`, '--', name], { input: `${PASSWORD}\n` })
   for (const role of ['admin', 'analyst', 'viewer']) addAccount(role, role)
-  const args = ['serve', '--data', data, '--listen', '127.0.0.1:0', '--set', `sessions.policy=${policy}`]
+  const args = ['serve', '--data', data, '--listen', '127.0.0.1:0', '--set', `sessions.policy=${policy}`, ...settings.flatMap((one) => ['--set', one])]
   const server = spawn(binary, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   let said = ''
   const url = await new Promise((resolve, reject) => {
@@ -61,6 +61,9 @@ export async function openDwell(binary, names) {
     url,
     apps,
     addAccount,
+    folder,
+    data,
+    policy,
     ids: Object.fromEntries(Object.entries(apps).map(([name, { id }]) => [name, id])),
     adminKey: said.match(/dw_a_\w+/)[0],
     get: (name, where) => get(where, apps[name].readKey),
@@ -88,23 +91,23 @@ export async function openDwell(binary, names) {
   }
 }
 
-/** People of `dwell simulate`, moved so that the last thing happened now; the same ones each time. */
-export function people(binary, users, days) {
+/** People of `dwell simulate`, moved so that the last thing happened so many seconds ago; the same ones each time. */
+export function people(binary, users, days, { population = 'mixed', ago = 1 } = {}) {
   const file = path.join(os.tmpdir(), `dwell-people-${process.pid}.ndjson`)
-  execFileSync(binary, ['simulate', '-q', '-o', file, '--users', String(users), '--days', String(days), '--zones', 'utc'])
+  execFileSync(binary, ['simulate', '-q', '-o', file, '--users', String(users), '--days', String(days), '--zones', 'utc', '--population', population])
   const lines = fs.readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line))
   fs.rmSync(file)
   lines.sort((a, b) => (a.originalTimestamp < b.originalTimestamp ? -1 : 1))
-  const later = Date.now() - Date.parse(lines.at(-1).originalTimestamp) - 1000
+  const later = Date.now() - Date.parse(lines.at(-1).originalTimestamp) - ago * 1000
   return lines.map(({ type, userId, event, originalTimestamp, messageId, context, properties }) => ({
     type, userId: userId.slice(0, 8), event, messageId, context, properties,
     originalTimestamp: new Date(Date.parse(originalTimestamp) + later).toISOString(),
   }))
 }
 
-export const openBrowser = () => puppeteer.launch({
+export const openBrowser = (more = []) => puppeteer.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-dev-shm-usage', '--force-prefers-reduced-motion'],
+  args: ['--no-sandbox', '--disable-dev-shm-usage', '--force-prefers-reduced-motion', ...more],
 })
 
 /** A page in a language and a theme, signed in with a key or as somebody, on a screen. */
