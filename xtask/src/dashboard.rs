@@ -34,6 +34,18 @@ pub fn test() -> Done {
     in_browser("browser")
 }
 
+/// Loads many sessions, and measures how fast the screens are.
+pub fn bench(flags: &[String]) -> Done {
+    build()?;
+    install(&[("chromium", "chromium")])?;
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    run(Command::new("npm")
+        .args(["run", "bench", "--"])
+        .args(flags)
+        .current_dir(folder())
+        .env("DWELL", target().join("release/dwell")))
+}
+
 /// Makes the pictures of the guide anew.
 pub fn pictures() -> Done {
     build()?;

@@ -23,6 +23,7 @@ const USAGE: &str = "cargo xtask COMMAND
   mutants   mutation testing of the core (an hour or more)
   fuzz      every reader under a fuzzer for five minutes each (needs a nightly toolchain)
   bench     Dwell beside its peers on 100 M events, set-up included (an hour)
+  bench-screens  every screen with 10 M sessions behind it; --sessions N for others (half an hour)
   bench-ingest  a load for the live server, beside NATS and merely parsing (half an hour)";
 
 fn main() -> ExitCode {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Some("mutants") => mutants(),
         Some("fuzz") => fuzz(),
         Some("bench") => bench(),
+        Some("bench-screens") => dashboard::bench(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("bench-ingest") => run(Command::new("python3").arg(root().join("bench/ingest.py"))),
         _ => {
             println!("{USAGE}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dwell_core::engagement::Engagement;
 use dwell_core::lab::ledger::GapLedger;
-use dwell_core::stretches::Stretch;
+use dwell_core::phases::Phase;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::totals::Totals;
 use dwell_store::{Books, Changes, Offset};
@@ -48,8 +48,8 @@ pub struct UserView {
 /// How often a book is read whose parts are being moved.
 const READINGS: usize = 5;
 
-/// Stretches in order of time, and the moment from which on none is missing; `None` is from the beginning.
-pub type Stretches = (Option<Timestamp>, Vec<Stretch>);
+/// Phases in order of time, and the moment from which on none is missing; `None` is from the beginning.
+pub type Phases = (Option<Timestamp>, Vec<Phase>);
 
 /// A page of a list, and what to ask the next page after; `None` at the end.
 pub type Page<T> = (Vec<T>, Option<Vec<u8>>);
@@ -83,21 +83,21 @@ impl Desk {
 
     /// Returns what of a user's latest sessions was foreground, playing and idle, and when, in order; the open one up to `now`.
     ///
-    /// Of what is settled no events are kept: of a session that begins before the moment that comes with them, stretches are
+    /// Of what is settled no events are kept: of a session that begins before the moment that comes with them, phases are
     /// missing. `None` is a user who was never heard of.
-    pub fn stretches(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<Stretches>, EngineError> {
+    pub fn phases(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<Phases>, EngineError> {
         for _ in 1..READINGS {
             let offset = self.offset();
-            match self.read_stretches(app, id, now) {
+            match self.read_phases(app, id, now) {
                 // A part was put elsewhere while the book was read.
                 Err(EngineError::BadBook { .. }) if self.offset() != offset => {}
                 read => return read,
             }
         }
-        self.read_stretches(app, id, now)
+        self.read_phases(app, id, now)
     }
 
-    fn read_stretches(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<Stretches>, EngineError> {
+    fn read_phases(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<Phases>, EngineError> {
         let user = self.who_is(app, id)?;
         let Some(bytes) = self.get(&keys::book(app, &user))? else { return Ok(None) };
         let rules = self.rules.rules_of(app);
@@ -109,7 +109,7 @@ impl Desk {
         let (mut fresh, mut changes) = (HashMap::new(), Changes::up_to(self.offset()));
         let mut shelf = Shelf { books: &*self.books, app, user: &user, fresh: &mut fresh, changes: &mut changes };
         book.recall_all(&mut shelf)?;
-        Ok(Some((book.timeline.settled_until(), book.timeline.stretches(now))))
+        Ok(Some((book.timeline.settled_until(), book.timeline.phases(now))))
     }
 
     /// Returns what to ask [`Desk::sessions`] after for those that began at a moment or later.

@@ -24,8 +24,8 @@ use crate::problem::Problem;
 const LONGEST_PAGE: usize = 1_000;
 const USUAL_PAGE: usize = 100;
 
-/// How many stretches of a user are given at most.
-const MOST_STRETCHES: usize = 5_000;
+/// How many phases of a user are given at most.
+const MOST_PHASEES: usize = 5_000;
 
 /// How many places of a series are given at most.
 const LONGEST_SERIES: usize = 100_000;
@@ -135,7 +135,7 @@ pub(crate) async fn user(
 }
 
 /// When a user was on the screen, playing and idle in the latest sessions.
-pub(crate) async fn stretches(
+pub(crate) async fn phases(
     State(house): State<Arc<House>>,
     Path(user): Path<String>,
     headers: HeaderMap,
@@ -143,22 +143,22 @@ pub(crate) async fn stretches(
 ) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
     let now = (house.clock)();
-    let (known_from, all) = house.desk.stretches(&app, &user, now)?.ok_or_else(|| Problem::not_found("user"))?;
+    let (known_from, all) = house.desk.phases(&app, &user, now)?.ok_or_else(|| Problem::not_found("user"))?;
     // The latest matter.
-    let shown = &all[all.len().saturating_sub(MOST_STRETCHES)..];
+    let shown = &all[all.len().saturating_sub(MOST_PHASEES)..];
     let known_from = if shown.len() < all.len() { shown.first().map(|first| first.from) } else { known_from };
-    let stretches: Vec<Value> = shown
+    let phases: Vec<Value> = shown
         .iter()
-        .map(|stretch| {
+        .map(|phase| {
             json!({
-                "ordinal": stretch.ordinal,
-                "from": when(stretch.from.as_micros()),
-                "to": when(stretch.until.as_micros()),
-                "state": stretch.part.word(),
+                "ordinal": phase.ordinal,
+                "from": when(phase.from.as_micros()),
+                "to": when(phase.until.as_micros()),
+                "state": phase.part.word(),
             })
         })
         .collect();
-    Ok(Json(json!({ "known_from": known_from.map(|at| when(at.as_micros())), "stretches": stretches })))
+    Ok(Json(json!({ "known_from": known_from.map(|at| when(at.as_micros())), "phases": phases })))
 }
 
 /// A user's closed sessions in order of their starts.

@@ -165,7 +165,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 21] {
         ("/v1/users", get(api::users)),
         ("/v1/users/{user}", get(api::user)),
         ("/v1/users/{user}/sessions", get(api::sessions)),
-        ("/v1/users/{user}/stretches", get(api::stretches)),
+        ("/v1/users/{user}/phases", get(api::phases)),
         ("/v1/sessions", get(api::feed)),
         ("/v1/sessions/stream", get(stream::stream)),
         ("/v1/webhooks", get(webhooks::webhooks)),

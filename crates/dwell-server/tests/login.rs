@@ -37,7 +37,7 @@ const ROUTES: [(&str, &str, Scope); 21] = [
     ("GET", "/v1/users", Scope::Read),
     ("GET", "/v1/users/{user}", Scope::Read),
     ("GET", "/v1/users/{user}/sessions", Scope::Read),
-    ("GET", "/v1/users/{user}/stretches", Scope::Read),
+    ("GET", "/v1/users/{user}/phases", Scope::Read),
     ("GET", "/v1/sessions", Scope::Read),
     ("GET", "/v1/sessions/stream", Scope::Read),
     ("GET", "/v1/series", Scope::Read),

@@ -162,13 +162,13 @@ describe('lanes', () => {
 
   test('what lies within a visit is laid out where it was, over midnight too, and only where all of it is known', () => {
     const at = (hour: number) => new Date(Date.UTC(2026, 0, 1, hour)).toISOString()
-    const stretch = (from: number, to: number, state: 'foreground' | 'playing' | 'idle') => ({ ordinal: 1, from: at(from), to: at(to), state })
+    const phase = (from: number, to: number, state: 'foreground' | 'playing' | 'idle') => ({ ordinal: 1, from: at(from), to: at(to), state })
     const old = session('a', at(1), at(3))
     const night = session('b', at(22), at(26))
-    const known = { known_from: at(2), stretches: [stretch(2, 3, 'idle'), stretch(22, 23, 'foreground'), stretch(23, 26, 'playing'), stretch(30, 31, 'foreground')] }
+    const known = { known_from: at(2), phases: [phase(2, 3, 'idle'), phase(22, 23, 'foreground'), phase(23, 26, 'playing'), phase(30, 31, 'foreground')] }
     const open = { started_at: at(30), last_seen_at: at(30), ends_at_unless_seen: at(34) } as never
     const all = visits([old, night], open, known, Date.parse(at(31)))
-    assert.deepEqual(all.map(({ stretches }) => stretches.length), [0, 2, 1])
+    assert.deepEqual(all.map(({ phases }) => phases.length), [0, 2, 1])
     const parts = lanes('UTC', all).map(({ pieces }) => pieces.map(({ parts, waits }) => [parts.map(({ from, to, state }) => [from, to, state]), waits]))
     assert.deepEqual(parts, [
       [[[[0, 2, 'playing']], undefined], [[[6, 7, 'foreground']], { from: 7, to: 10 }]],

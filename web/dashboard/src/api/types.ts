@@ -41,7 +41,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/users/{user}/stretches": {
+    "/v1/users/{user}/phases": {
         parameters: {
             query?: never;
             header?: never;
@@ -50,9 +50,9 @@ export interface paths {
         };
         /**
          * When a user was on the screen, playing and idle in the latest sessions.
-         * @description Of every session that late events may still change (three days, unless the policy says otherwise), and of the open one up to now. Those of a session come to its foreground, playing and idle time. What is older is known by its sums alone. The latest 5,000 stretches are given.
+         * @description Of every session that late events may still change (three days, unless the policy says otherwise), and of the open one up to now. Those of a session come to its foreground, playing and idle time. What is older is known by its sums alone. The latest 5,000 phases are given.
          */
-        get: operations["getStretchesOfUser"];
+        get: operations["getPhasesOfUser"];
         put?: never;
         post?: never;
         delete?: never;
@@ -979,9 +979,9 @@ export interface components {
             sessions: components["schemas"]["Session"][];
             next: string | null;
         };
-        Stretches: {
+        Phases: {
             known_from: string | null;
-            stretches: {
+            phases: {
                 /** @description The ordinal of the session. */
                 ordinal: number;
                 /** Format: date-time */
@@ -1778,7 +1778,7 @@ export interface operations {
             503: components["responses"]["StoreCannot"];
         };
     };
-    getStretchesOfUser: {
+    getPhasesOfUser: {
         parameters: {
             query?: {
                 /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
@@ -1793,13 +1793,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Stretches in order of time. */
+            /** @description Phases in order of time. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Stretches"];
+                    "application/json": components["schemas"]["Phases"];
                 };
             };
             400: components["responses"]["BadQuery"];

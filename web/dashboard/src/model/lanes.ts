@@ -4,8 +4,8 @@ import type { components } from '../api/types.ts'
 
 export type Session = components['schemas']['Session']
 type User = components['schemas']['User']
-type Stretches = components['schemas']['Stretches']
-export type State = Stretches['stretches'][number]['state']
+type Phases = components['schemas']['Phases']
+export type State = Phases['phases'][number]['state']
 
 /** A session as it is drawn, in milliseconds since 1970: one that is over, or the one that may still grow. */
 export interface Visit {
@@ -16,7 +16,7 @@ export interface Visit {
   /** Until when it waits for its person: the open one only. */
   waits?: number
   /** What of it was what; empty where only the sums are known. */
-  stretches: { start: number; end: number; state: State }[]
+  phases: { start: number; end: number; state: State }[]
 }
 
 /** Hours of one day, 0 to 24. */
@@ -65,23 +65,23 @@ export function place(zone: string, at: number): { date: string; hour: number } 
 }
 
 /** Puts sessions, the open one and what is known of their insides together, the earliest first. */
-export function visits(sessions: Session[], open: User['open_session'], known: Stretches | undefined, now: number): Visit[] {
+export function visits(sessions: Session[], open: User['open_session'], known: Phases | undefined, now: number): Visit[] {
   const all: Visit[] = sessions.map((session) =>
-    ({ start: Date.parse(session.started_at), end: Date.parse(session.ended_at), session, stretches: [] }))
+    ({ start: Date.parse(session.started_at), end: Date.parse(session.ended_at), session, phases: [] }))
   if (open) {
     const waits = Date.parse(open.ends_at_unless_seen)
     const last = Date.parse(open.last_seen_at)
-    all.push({ start: Date.parse(open.started_at), end: Math.max(last, Math.min(now, waits)), waits, stretches: [] })
+    all.push({ start: Date.parse(open.started_at), end: Math.max(last, Math.min(now, waits)), waits, phases: [] })
   }
   all.sort((a, b) => a.start - b.start)
   const from = known?.known_from ? Date.parse(known.known_from) : -Infinity
   let next = 0
   for (const visit of known ? all.filter((visit) => from <= visit.start) : []) {
-    for (; next < known!.stretches.length; next++) {
-      const { from, to, state } = known!.stretches[next]!
+    for (; next < known!.phases.length; next++) {
+      const { from, to, state } = known!.phases[next]!
       const [start, end] = [Date.parse(from), Date.parse(to)]
       if (visit.end < end) break
-      if (visit.start <= start) visit.stretches.push({ start, end, state })
+      if (visit.start <= start) visit.phases.push({ start, end, state })
     }
   }
   return all
@@ -112,7 +112,7 @@ export function lanes(zone: string, visits: Visit[]): Lane[] {
       all.set(date, lane)
       pieces.set(date, piece)
     }
-    for (const { start, end, state } of visit.stretches) {
+    for (const { start, end, state } of visit.phases) {
       for (const { date, from, to } of days(zone, start, end)) pieces.get(date)?.parts.push({ from, to, state })
     }
     if (visit.waits !== undefined && visit.end < visit.waits) {

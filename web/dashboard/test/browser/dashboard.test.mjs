@@ -141,12 +141,12 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     const all = sessions.length + (view.open_session ? 1 : 0)
     assert.equal((await page.$$('tbody tr')).length, all)
     assert.ok((await page.$$('.lanes g')).length >= all)
-    const { stretches } = await dwell.get('Reader', `/v1/users/${somebody}/stretches`)
-    const lengthOf = (kind) => stretches.filter(({ state }) => state === kind).reduce((sum, { from, to }) => sum + Date.parse(to) - Date.parse(from), 0) / 1000
+    const { phases } = await dwell.get('Reader', `/v1/users/${somebody}/phases`)
+    const lengthOf = (kind) => phases.filter(({ state }) => state === kind).reduce((sum, { from, to }) => sum + Date.parse(to) - Date.parse(from), 0) / 1000
     const sums = ['foreground', 'playing', 'idle'].map((kind) => sessions.reduce((sum, session) => sum + session[`${kind}_seconds`], 0))
     // All ten days may still change here, so that nothing is known by its sum alone.
     if (!view.open_session) assert.deepEqual(['foreground', 'playing', 'idle'].map((kind) => Math.round(lengthOf(kind))), sums.map(Math.round))
-    assert.ok(await page.$('.lanes [data-stretch]'))
+    assert.ok(await page.$('.lanes [data-phase]'))
     const titles = await page.$$eval('.lanes title', (all) => all.map((one) => one.textContent))
     assert.ok(titles.every((title) => /away too long · 30 min|still open/.test(title)), titles[0])
     await page.browserContext().close()

@@ -47,7 +47,7 @@ before(async () => {
       total, points, users,
       sessions: run(BINARY, ['sessions', ...rules, '--as-of', new Date().toISOString(), '-o', written]),
       lab: run(BINARY, ['lab', ...rules, '--timeout', '15m', '--versus', '30m']),
-      sql: run(PYTHON, [new URL('numbers.py', import.meta.url).pathname, events, written]),
+      sql: run(PYTHON, [new URL('count_in_sql.py', import.meta.url).pathname, events, written]),
     }
   }
   browser = await openBrowser()

@@ -92,7 +92,7 @@ describe('a visitor and the dashboard beside them', { timeout: 240_000, concurre
     assert.equal(view.closed_sessions.count, 0)
     assert.ok(2 * TIMEOUT < view.open_session.playing_seconds, JSON.stringify(view))
     assert.deepEqual((await rows(page)).length, 1, 'one session')
-    const drawn = await page.waitForSelector('.lanes .playing[data-stretch]')
+    const drawn = await page.waitForSelector('.lanes .playing[data-phase]')
     assert.ok(drawn, 'the lane does not show what plays')
     const closed = Date.now()
     await visit.close({ runBeforeUnload: false })

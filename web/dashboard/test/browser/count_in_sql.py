@@ -1,4 +1,4 @@
-"""Counts an archive in plain SQL, knowing nothing of Dwell: python3 numbers.py 'events/*.parquet' sessions.parquet
+"""Counts an archive in plain SQL, knowing nothing of Dwell: python3 count_in_sql.py 'events/*.parquet' sessions.parquet
 
 Prints JSON: by gaps and islands of the events, which must all be of a kind that starts a session; and the sums of the
 sessions that a file holds.
@@ -11,8 +11,8 @@ import duckdb
 
 ISLANDS = """
 WITH once AS (
-    SELECT user_id, happened_at FROM read_parquet($events)
-    QUALIFY row_number() OVER (PARTITION BY user_id, message_id ORDER BY happened_at) = 1
+    SELECT user_id, "timestamp" AS happened_at FROM read_parquet($events)
+    QUALIFY row_number() OVER (PARTITION BY user_id, message_id ORDER BY "timestamp") = 1
 ), gaps AS (
     SELECT user_id, happened_at, epoch_us(happened_at) - epoch_us(lag(happened_at) OVER (PARTITION BY user_id ORDER BY happened_at)) AS gap
     FROM once
@@ -29,8 +29,8 @@ FROM sessions
 """
 
 WRITTEN = """
-SELECT count(*) AS sessions, count(DISTINCT "user") AS users, sum(playing) AS playing, sum(foreground) AS foreground
-FROM (SELECT *, playing_time / 1e6 AS playing, foreground_time / 1e6 AS foreground FROM read_parquet($sessions))
+SELECT count(*) AS sessions, count(DISTINCT "user") AS users, sum(playing_us) / 1e6 AS playing, sum(foreground_us) / 1e6 AS foreground
+FROM read_parquet($sessions)
 """
 
 

@@ -8,7 +8,7 @@ use crate::session::Session;
 use crate::time::{Span, Timestamp};
 use crate::timeline::Timeline;
 
-/// The part of a session to which a stretch of it counts.
+/// The part of a session to which a phase of it counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
     /// The app on the screen, in use.
@@ -33,7 +33,7 @@ impl Part {
 
 /// Time within one session that counts to one part of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stretch {
+pub struct Phase {
     /// The user's nth session, counted from 1.
     pub ordinal: u32,
     /// Where it begins.
@@ -44,7 +44,7 @@ pub struct Stretch {
     pub part: Part,
 }
 
-impl Stretch {
+impl Phase {
     /// Returns the parts of a session that it alone would make.
     #[must_use]
     pub const fn parts(&self) -> Parts {
@@ -59,12 +59,12 @@ impl Stretch {
 }
 
 impl Timeline<'_> {
-    /// Returns the stretches of all sessions as far as their events are not settled, in order of time, and of the open one
+    /// Returns the phases of all sessions as far as their events are not settled, in order of time, and of the open one
     /// also what lies between its last activity and `now`, as long as the session lasts.
     ///
     /// Of a session that lies behind [`Timeline::settled_until`] as a whole or in part, so much is missing.
     #[must_use]
-    pub fn stretches(&self, now: Timestamp) -> Vec<Stretch> {
+    pub fn phases(&self, now: Timestamp) -> Vec<Phase> {
         let mut all = Vec::new();
         let mut sessions = self.base.clone();
         for entry in &self.entries {
@@ -88,7 +88,7 @@ impl Timeline<'_> {
     }
 
     /// Lays out a silence within a session, as [`crate::engagement::parts_between`] divides it.
-    fn lay(&self, all: &mut Vec<Stretch>, ordinal: u32, silence: &Silence) {
+    fn lay(&self, all: &mut Vec<Phase>, ordinal: u32, silence: &Silence) {
         let (first, quiet_from) = match silence.ground {
             Ground::Foreground => {
                 let idle_after = self.standing().rules_at(silence.began()).idle_after;
@@ -100,7 +100,7 @@ impl Timeline<'_> {
             match all.last_mut() {
                 _ if until <= from => {}
                 Some(last) if (last.ordinal, last.part, last.until) == (ordinal, part, from) => last.until = until,
-                _ => all.push(Stretch { ordinal, from, until, part }),
+                _ => all.push(Phase { ordinal, from, until, part }),
             }
         }
     }

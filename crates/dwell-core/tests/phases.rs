@@ -6,24 +6,24 @@ mod stories;
 
 use dwell_core::engagement::{Engagement, Parts};
 use dwell_core::event::{Activity, EventKind};
+use dwell_core::phases::{Part, Phase};
 use dwell_core::policy::{Policy, Version};
-use dwell_core::stretches::{Part, Stretch};
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::timeline::Timeline;
 use proptest::arbitrary::any;
 use proptest::collection::vec;
 use stories::{AUDIENCES, EventBytes, PLATFORMS, USER, VersionBytes, story, version};
 
-fn parts_of(stretches: &[Stretch], ordinal: u32) -> Parts {
+fn parts_of(phases: &[Phase], ordinal: u32) -> Parts {
     let mut parts = Parts::default();
-    for stretch in stretches.iter().filter(|stretch| stretch.ordinal == ordinal) {
-        parts.add(stretch.parts());
+    for phase in phases.iter().filter(|phase| phase.ordinal == ordinal) {
+        parts.add(phase.parts());
     }
     parts
 }
 
 #[test]
-fn the_stretches_of_a_session_are_its_parts_in_order_and_the_last_one_is_what_somebody_does_now() {
+fn the_phases_of_a_session_are_its_parts_in_order_and_the_last_one_is_what_somebody_does_now() {
     let drawn = (vec(any::<EventBytes>(), 0..14), vec(any::<VersionBytes>(), 0..3), 0_u32..7_200);
     stories::law(1, drawn, |(events, versions, later)| {
         let versions: Vec<Version> = versions.into_iter().map(version).collect();
@@ -32,17 +32,17 @@ fn the_stretches_of_a_session_are_its_parts_in_order_and_the_last_one_is_what_so
         for (activity, message_id) in story(&events) {
             timeline.observe(&activity, &message_id, activity.happened_at);
         }
-        let stretches = timeline.stretches(Timestamp::MIN);
-        for pair in stretches.windows(2) {
+        let phases = timeline.phases(Timestamp::MIN);
+        for pair in phases.windows(2) {
             assert!(pair[0].until <= pair[1].from, "{pair:?} lie in each other");
         }
-        assert!(stretches.iter().all(|stretch| stretch.from < stretch.until));
+        assert!(phases.iter().all(|phase| phase.from < phase.until));
         for session in timeline.closed().map(|stated| &stated.closed.session).chain(timeline.open()) {
-            assert_eq!(parts_of(&stretches, session.ordinal), session.parts, "{session:?}: {stretches:?}");
+            assert_eq!(parts_of(&phases, session.ordinal), session.parts, "{session:?}: {phases:?}");
         }
         let Some((open, deadline)) = timeline.open().zip(timeline.deadline()) else { return };
         let now = open.ended_at.plus(Span::from_secs(later));
-        let last = timeline.stretches(now).last().copied();
+        let last = timeline.phases(now).last().copied();
         let does = timeline.presence_at(now);
         if open.ended_at < now && now < deadline && does != Engagement::Away {
             let last = last.expect("time has passed in the open session");
@@ -69,8 +69,7 @@ fn who_plays_with_the_screen_away_is_laid_out_so() {
         let activity = Activity { player: 1, remaining, ..Activity::new(at(minute), kind) };
         timeline.observe(&activity, &minute.to_string(), at(minute));
     }
-    let laid: Vec<_> =
-        timeline.stretches(at(41)).iter().map(|stretch| (stretch.from, stretch.until, stretch.part)).collect();
+    let laid: Vec<_> = timeline.phases(at(41)).iter().map(|phase| (phase.from, phase.until, phase.part)).collect();
     assert_eq!(
         laid,
         [
