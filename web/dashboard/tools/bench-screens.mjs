@@ -90,6 +90,7 @@ async function series(what, acts) {
 
 const often = (act) => Array.from({ length: TIMES }, () => act)
 await series('GET /v1/overview?days=28', often(() => asked('/v1/overview?days=28')))
+await series('GET /v1/lab?timeouts=15m', often(() => asked('/v1/lab?timeouts=15m')))
 await series('GET /v1/lab?timeouts=all', often(() => asked('/v1/lab?timeouts=all')))
 await series('GET /v1/users', often(() => asked('/v1/users?limit=60')))
 await series('GET /v1/users/{user}, sessions and phases', some.map((user) => () =>
