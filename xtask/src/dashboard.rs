@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::clients::{install, packages};
-use crate::{Done, cargo, root, run, target};
+use crate::{Done, cargo, root, run, sdk, target, venv};
 
 /// Builds the dashboard into `web/dashboard/dist`, whence the next `cargo build` takes it.
 pub fn files() -> Done {
@@ -34,16 +34,35 @@ pub fn test() -> Done {
     in_browser("browser")
 }
 
+/// Loads many sessions, and measures how fast the screens are.
+pub fn bench(flags: &[String]) -> Done {
+    build()?;
+    install(&[("chromium", "chromium")])?;
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    run(Command::new("npm")
+        .args(["run", "bench", "--"])
+        .args(flags)
+        .current_dir(folder())
+        .env("DWELL", target().join("release/dwell")))
+}
+
 /// Makes the pictures of the guide anew.
 pub fn pictures() -> Done {
     build()?;
     in_browser("pictures")
 }
 
-fn in_browser(script: &str) -> Done {
+/// Runs a script that looks at the screens of a running Dwell: with visitors who have the SDK, and beside SQL.
+pub fn in_browser(script: &str) -> Done {
     install(&[("chromium", "chromium")])?;
+    sdk::build()?;
+    let python = venv("oracle", &root().join("tests/oracle/requirements.txt"))?;
     cargo(&["build", "--release", "--package", "dwell"])?;
-    run(Command::new("npm").args(["run", script]).current_dir(folder()).env("DWELL", target().join("release/dwell")))
+    run(Command::new("npm")
+        .args(["run", script])
+        .current_dir(folder())
+        .env("DWELL", target().join("release/dwell"))
+        .env("PYTHON", python))
 }
 
 /// Makes the types of answers from `openapi.json`, and fails where they are others than those in the repository.

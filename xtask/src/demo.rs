@@ -8,11 +8,15 @@ use crate::{Done, cargo, dashboard, root, run, sdk, target};
 
 /// Builds everything that is to be seen, as far as Node is there, and runs the demo with these flags.
 pub fn start(flags: &[String]) -> Done {
-    if Command::new("node").arg("--version").output().is_ok() {
-        dashboard::files()?;
-        build()?;
-    } else {
-        println!("Node is not here: the demo runs without its page and without the dashboard");
+    match why_no_pages() {
+        None => {
+            dashboard::files()?;
+            build()?;
+        }
+        Some(why) => println!(
+            "{why}, so the demo runs without its page and without the dashboard: the API alone is there.\n\
+             To see them, install Node {OLDEST_NODE} or later with npm (https://nodejs.org/en/download), and run this again."
+        ),
     }
     cargo(&["build", "--release", "--package", "dwell"])?;
     run(Command::new(target().join("release/dwell")).arg("demo").args(flags))
@@ -30,9 +34,36 @@ pub fn build() -> Done {
     Ok(())
 }
 
+/// The oldest Node that builds the pages: as Vite, which builds the dashboard, says of itself.
+const OLDEST_NODE: &str = "20.19";
+
+/// Says why the pages cannot be built on this machine; `None` where they can.
+fn why_no_pages() -> Option<String> {
+    let asked = |program: &str| {
+        let answer = Command::new(program).arg("--version").output().ok()?;
+        Some(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+    };
+    let Some(node) = asked("node") else { return Some("Node is not here".to_owned()) };
+    if !is_new_enough(&node) {
+        return Some(format!("Node is here as {node}, which is too old"));
+    }
+    asked("npm").is_none().then(|| "npm is not here".to_owned())
+}
+
+/// Says whether a version like `v20.20.2` is [`OLDEST_NODE`] or later.
+fn is_new_enough(version: &str) -> bool {
+    let numbers = |text: &str| -> Vec<u32> { text.split('.').take(2).map_while(|part| part.parse().ok()).collect() };
+    numbers(OLDEST_NODE) <= numbers(version.trim_start_matches('v'))
+}
+
 /// Builds the page and a binary with it, and uses it in a browser.
 pub fn test() -> Done {
     build()?;
+    in_browser()
+}
+
+/// Uses the page in a browser.
+pub fn in_browser() -> Done {
     install(&[("chromium", "chromium")])?;
     cargo(&["build", "--release", "--package", "dwell"])?;
     run(Command::new("npm").args(["run", "browser"]).current_dir(folder()).env("DWELL", target().join("release/dwell")))
@@ -44,4 +75,23 @@ fn folder() -> PathBuf {
 
 fn npm(folder: &Path, script: &str) -> Done {
     run(Command::new("npm").args(["run", script]).current_dir(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_new_enough;
+
+    #[test]
+    fn a_node_that_is_too_old_is_known() {
+        for (version, is_new) in [
+            ("v20.19.0", true),
+            ("v20.18.3", false),
+            ("v18.20.1", false),
+            ("v22.1.0", true),
+            ("v9.30.0", false),
+            ("", false),
+        ] {
+            assert_eq!(is_new_enough(version), is_new, "{version}");
+        }
+    }
 }

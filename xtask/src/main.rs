@@ -13,7 +13,7 @@ const USAGE: &str = "cargo xtask COMMAND
   test      everything that a change must pass, set-up included (some minutes)
   clients   the published SDKs of Segment and RudderStack against a running Dwell (two minutes)
   sdk       the web SDK: types, tests, size, and real browsers against a running Dwell (two minutes)
-  dashboard  the dashboard: types, messages, tests, size, its files, and a browser against a running Dwell (two minutes)
+  dashboard  the dashboard: types, messages, tests, size, its files, and a browser against a running Dwell (six minutes)
   demo      builds the SDK, the dashboard and the page of the demo, as far as Node is there, and runs `dwell demo`
   demo-page  the page of the demo: types, tests, and a browser against a running demo (two minutes)
   pictures  the pictures of the dashboard's guide, made anew
@@ -23,6 +23,7 @@ const USAGE: &str = "cargo xtask COMMAND
   mutants   mutation testing of the core (an hour or more)
   fuzz      every reader under a fuzzer for five minutes each (needs a nightly toolchain)
   bench     Dwell beside its peers on 100 M events, set-up included (an hour)
+  bench-screens  every screen with 10 M sessions behind it; --sessions N for others (half an hour)
   bench-ingest  a load for the live server, beside NATS and merely parsing (half an hour)";
 
 fn main() -> ExitCode {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Some("mutants") => mutants(),
         Some("fuzz") => fuzz(),
         Some("bench") => bench(),
+        Some("bench-screens") => dashboard::bench(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("bench-ingest") => run(Command::new("python3").arg(root().join("bench/ingest.py"))),
         _ => {
             println!("{USAGE}");
@@ -63,7 +65,6 @@ fn test() -> Done {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     cargo(&["test", "--workspace"])?;
     run(cargo_command().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
-    // Its screens in a browser take longer than everything else of it: that is `cargo xtask dashboard`.
     dashboard::build()?;
     demo::build()?;
     cargo(&["build", "--release", "--package", "dwell"])?;
@@ -72,6 +73,8 @@ fn test() -> Done {
     oracle(&[])?;
     clients::run_all()?;
     sdk::run_in(&["chromium"])?;
+    dashboard::in_browser("browser")?;
+    demo::in_browser()?;
     smoke()
 }
 

@@ -18,6 +18,7 @@ pub mod id;
 pub mod lab;
 pub mod law;
 mod names;
+pub mod phases;
 pub mod policy;
 pub mod presence;
 pub mod profile;

@@ -115,6 +115,11 @@ impl<'p> Timeline<'p> {
         }
     }
 
+    /// Returns what holds for the user.
+    pub(crate) const fn standing(&self) -> &'p Standing {
+        self.standing
+    }
+
     /// Takes an event, in any order. `message_id` names it within the app; an empty one is nobody's duplicate.
     pub fn observe(&mut self, activity: &Activity, message_id: &str, received_at: Timestamp) -> Effects {
         self.observe_under(0, activity, message_id, received_at)

@@ -1,15 +1,17 @@
 //! Questions about now, answered from the books.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use dwell_core::engagement::Engagement;
 use dwell_core::lab::ledger::GapLedger;
+use dwell_core::phases::Phase;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::totals::Totals;
-use dwell_store::{Books, Offset};
+use dwell_store::{Books, Changes, Offset};
 use serde::de::DeserializeOwned;
 
-use crate::book::{Sealed, Under};
+use crate::book::{Book, Sealed, Under};
 use crate::error::EngineError;
 use crate::gaps::GapPage;
 use crate::keys;
@@ -18,6 +20,7 @@ use crate::quarter::{LENGTHS, LengthCounts, QUARTERS, Quarter};
 use crate::row::{OpenSession, SessionRow};
 use crate::rules::RulesOf;
 use crate::sheet::bad_book;
+use crate::shelf::Shelf;
 use crate::statement::Statement;
 use crate::turn::read;
 
@@ -45,6 +48,12 @@ pub struct UserView {
     /// When they were last heard of.
     pub last_seen_at: Option<Timestamp>,
 }
+
+/// How often a book is read whose parts are being moved.
+const READINGS: usize = 5;
+
+/// Phases in order of time, and the moment from which on none is missing; `None` is from the beginning.
+pub type Phases = (Option<Timestamp>, Vec<Phase>);
 
 /// A page of a list, and what to ask the next page after; `None` at the end.
 pub type Page<T> = (Vec<T>, Option<Vec<u8>>);
@@ -75,16 +84,54 @@ impl Desk {
         let presence = book.timeline.presence_at(now);
         let (mut totals, mut last_seen_at) = (book.totals.clone(), book.timeline.last());
         for id in past {
-            let bad = bad_book(app, &id);
-            let Some(bytes) = self.get(&keys::book(app, &id))? else { continue };
-            let Some(before) = Under::read(&bytes).map_err(&bad)?.book else { continue };
-            let sealed = Sealed::read(before).map_err(&bad)?;
-            let standing = rules.standing_of(&id, sealed.texts());
-            let book = sealed.open(app, &id, &standing).map_err(&bad)?;
-            totals.merge(&book.totals);
-            last_seen_at = last_seen_at.max(book.timeline.last());
+            let before = self.past_book(app, &id, |book| (book.totals.clone(), book.timeline.last()))?;
+            let Some((totals_before, seen_before)) = before else { continue };
+            totals.merge(&totals_before);
+            last_seen_at = last_seen_at.max(seen_before);
         }
         Ok(Some(UserView { totals, open, presence, last_seen_at, user }))
+    }
+
+    /// Returns what of a user's latest sessions was foreground, playing and idle, and when, in order; the open one up to `now`.
+    ///
+    /// Of what is settled no events are kept: of a session that begins before the moment that comes with them, phases are
+    /// missing. `None` is a user who was never heard of.
+    pub fn phases(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<Phases>, EngineError> {
+        for _ in 1..READINGS {
+            let offset = self.offset();
+            match self.read_phases(app, id, now) {
+                // A part was put elsewhere while the book was read.
+                Err(EngineError::BadBook { .. }) if self.offset() != offset => {}
+                read => return read,
+            }
+        }
+        self.read_phases(app, id, now)
+    }
+
+    fn read_phases(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<Phases>, EngineError> {
+        let (user, bytes) = self.who_is(app, id)?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let rules = self.rules.rules_of(app);
+        let sealed = Sealed::read(&bytes).map_err(bad_book(app, &user))?;
+        let past: Vec<String> = sealed.past().to_vec();
+        let standing = rules.standing_of(&user, sealed.texts());
+        let mut book = sealed.open(app, &user, &standing).map_err(bad_book(app, &user))?;
+        // What this would change is never written: the worker's shelf stays as it is.
+        let (mut fresh, mut changes) = (HashMap::new(), Changes::up_to(self.offset()));
+        let mut shelf = Shelf { books: &*self.books, app, user: &user, fresh: &mut fresh, changes: &mut changes };
+        book.recall_all(&mut shelf)?;
+        let mut known_from = book.timeline.settled_until();
+        for id in past {
+            let settled = self.past_book(app, &id, |book| book.timeline.settled_until())?;
+            known_from = known_from.max(settled.flatten());
+        }
+        Ok(Some((known_from, book.timeline.phases(now))))
+    }
+
+    /// Returns what to ask [`Desk::sessions`] after for those that began at a moment or later.
+    #[must_use]
+    pub fn before_sessions(from: Timestamp) -> Vec<u8> {
+        keys::moment(from).to_vec()
     }
 
     /// Returns a user's closed sessions in order of their starts.
@@ -242,6 +289,17 @@ impl Desk {
             }
         }
         Ok((now, None))
+    }
+
+    /// Reads what is left under an id that is another one now.
+    fn past_book<T>(&self, app: &str, id: &str, read: impl FnOnce(&Book<'_>) -> T) -> Result<Option<T>, EngineError> {
+        let bad = bad_book(app, id);
+        let Some(bytes) = self.get(&keys::book(app, id))? else { return Ok(None) };
+        let Some(before) = Under::read(&bytes).map_err(&bad)?.book else { return Ok(None) };
+        let sealed = Sealed::read(before).map_err(&bad)?;
+        let rules = self.rules.rules_of(app);
+        let standing = rules.standing_of(id, sealed.texts());
+        Ok(Some(read(&sealed.open(app, id, &standing).map_err(&bad)?)))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {

@@ -42,7 +42,7 @@ fn take_text(key: &mut &[u8]) -> Option<String> {
 }
 
 /// Writes a moment so that earlier ones come first, also those before 1970.
-fn moment(at: Timestamp) -> [u8; 8] {
+pub(crate) fn moment(at: Timestamp) -> [u8; 8] {
     (at.as_micros().cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 

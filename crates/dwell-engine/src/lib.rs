@@ -31,7 +31,7 @@ mod trailing;
 mod turn;
 mod worker;
 
-pub use ask::{Desk, Page, UserView};
+pub use ask::{Desk, Page, Phases, UserView};
 pub use book::Fill;
 pub use error::EngineError;
 pub use numbers::{Numbers, Series};

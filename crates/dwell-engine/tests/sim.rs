@@ -6,6 +6,7 @@ mod house;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dwell_core::engagement::Parts;
 use dwell_core::event::{EventKind, is_late};
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
@@ -90,6 +91,18 @@ proptest! {
                 prop_assert_eq!(view.totals.first_started_at(), at(rows.iter().map(|row| row.started_at).min()));
                 prop_assert_eq!(view.totals.latest_started_at(), at(rows.iter().map(|row| row.started_at).max()));
                 prop_assert_eq!(view.totals.latest_ended_at(), at(rows.iter().map(|row| row.ended_at).max()));
+                // Whatever of the book lies on the shelf, phases come to the parts of their session.
+                let (known_from, phases) = desk.phases(APP, &user, Timestamp::MIN).unwrap().unwrap();
+                for row in rows.iter().filter(|row| known_from.is_none_or(|from| from.as_micros() <= row.started_at)) {
+                    let mut parts = Parts::default();
+                    for phase in phases.iter().filter(|phase| {
+                        row.started_at <= phase.from.as_micros() && phase.until.as_micros() <= row.ended_at
+                    }) {
+                        parts.add(phase.parts());
+                    }
+                    let sums = [parts.foreground, parts.playing, parts.idle].map(Span::as_micros);
+                    prop_assert_eq!(sums, [row.foreground_time, row.playing_time, row.idle_time], "{:?}", row);
+                }
             }
         }
         // Nothing vanishes uncounted.

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dwell_core::engagement::Engagement;
 use dwell_core::time::{Span, Timestamp};
-use dwell_engine::{News, Numbers, OpenSession, Series, SessionRow, Statement, UserView};
+use dwell_engine::{Desk, News, Numbers, OpenSession, Series, SessionRow, Statement, UserView};
 use dwell_keys::access::{Role, Scope};
 use dwell_keys::key::{Key, KeyState};
 use serde::Deserialize;
@@ -23,6 +23,9 @@ use crate::problem::Problem;
 /// How many rows a page has at most, and unless said otherwise.
 const LONGEST_PAGE: usize = 1_000;
 const USUAL_PAGE: usize = 100;
+
+/// How many phases of a user are given at most.
+const MOST_PHASEES: usize = 5_000;
 
 /// How many places of a series are given at most.
 const LONGEST_SERIES: usize = 100_000;
@@ -94,6 +97,11 @@ pub(crate) struct PageOf {
     limit: Option<usize>,
 }
 
+#[derive(Deserialize)]
+struct From {
+    from: Option<String>,
+}
+
 impl PageOf {
     pub fn limit(&self) -> usize {
         self.limit.unwrap_or(USUAL_PAGE).clamp(1, LONGEST_PAGE)
@@ -126,6 +134,33 @@ pub(crate) async fn user(
     Ok(Json(user_json(&view)))
 }
 
+/// When a user was on the screen, playing and idle in the latest sessions.
+pub(crate) async fn phases(
+    State(house): State<Arc<House>>,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Answer {
+    let app = reader_of(&house, &headers, &uri)?;
+    let now = (house.clock)();
+    let (known_from, all) = house.desk.phases(&app, &user, now)?.ok_or_else(|| Problem::not_found("user"))?;
+    // The latest matter.
+    let shown = &all[all.len().saturating_sub(MOST_PHASEES)..];
+    let known_from = if shown.len() < all.len() { shown.first().map(|first| first.from) } else { known_from };
+    let phases: Vec<Value> = shown
+        .iter()
+        .map(|phase| {
+            json!({
+                "ordinal": phase.ordinal,
+                "from": when(phase.from.as_micros()),
+                "to": when(phase.until.as_micros()),
+                "state": phase.part.word(),
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "known_from": known_from.map(|at| when(at.as_micros())), "phases": phases })))
+}
+
 /// A user's closed sessions in order of their starts.
 pub(crate) async fn sessions(
     State(house): State<Arc<House>>,
@@ -134,10 +169,13 @@ pub(crate) async fn sessions(
     uri: Uri,
 ) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
-    let page: PageOf = asked_in(&uri)?;
+    let (page, From { from }): (PageOf, From) = (asked_in(&uri)?, asked_in(&uri)?);
+    let from = from.map(|text| moment("from", &text)).transpose()?;
+    // A cursor is further on than where its first page began.
+    let after = page.after()?.or(from.map(Desk::before_sessions));
     let now = (house.clock)();
     house.desk.user(&app, &user, now)?.ok_or_else(|| Problem::not_found("user"))?;
-    let (rows, next) = house.desk.sessions(&app, &user, page.after()?.as_deref(), page.limit())?;
+    let (rows, next) = house.desk.sessions(&app, &user, after.as_deref(), page.limit())?;
     let rows: Vec<Value> = rows.iter().map(row_json).collect();
     Ok(Json(json!({ "sessions": rows, "next": next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next)) })))
 }

@@ -149,7 +149,7 @@ impl House {
 }
 
 /// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 21] {
     [
         ("/healthz", get(api::health)),
         ("/readyz", get(api::ready)),
@@ -165,6 +165,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 20] {
         ("/v1/users", get(api::users)),
         ("/v1/users/{user}", get(api::user)),
         ("/v1/users/{user}/sessions", get(api::sessions)),
+        ("/v1/users/{user}/phases", get(api::phases)),
         ("/v1/sessions", get(api::feed)),
         ("/v1/sessions/stream", get(stream::stream)),
         ("/v1/webhooks", get(webhooks::webhooks)),

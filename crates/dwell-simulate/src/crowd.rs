@@ -106,6 +106,8 @@ pub struct Crowd {
     pub tempo: Tempo,
     pub event_names: u32,
     pub days: i32,
+    /// In how many of them people come for the first time.
+    pub joining_days: i32,
     /// How often people come on a day, in thousandths of what is their nature: more or less when many or few events
     /// are wanted.
     pub appetite: i64,
@@ -127,6 +129,7 @@ impl Crowd {
             tempo: recipe.tempo,
             event_names: recipe.event_names,
             days: recipe.days as i32,
+            joining_days: recipe.joining_days.unwrap_or(recipe.days) as i32,
             appetite: 1000,
             curves: Curves::new(),
             midnight: from - from.rem_euclid(DAY),
@@ -144,8 +147,11 @@ impl Crowd {
         let (habit, shift) = self.habit(&mut rest);
         let keenness = self.curves.keenness.draw(&mut rest);
         let newcomer = rest.below(1000);
-        let joined =
-            if newcomer < 100 { -1 - rest.below(200) as i32 } else { rest.below(self.days as u64 * 9 / 10 + 1) as i32 };
+        let joined = if newcomer < 100 {
+            -1 - rest.below(200) as i32
+        } else {
+            rest.below(self.joining_days as u64 * 9 / 10 + 1) as i32
+        };
         Glance { user, habit, shift, key, keenness, joined, rest }
     }
 

@@ -42,6 +42,6 @@ mod visit;
 
 pub use event::{SimulatedEvent, TrueVisit};
 pub use id::{IdText, device_id, short_id, user_id};
-pub use recipe::{Faults, Population, Recipe, RecipeProblem, Tempo, Zones};
+pub use recipe::{Faults, Population, Recipe, RecipeProblem, TEN_YEARS, Tempo, Zones};
 pub use score::{Boundaries, Gap, boundaries_of_timeouts};
 pub use simulation::Simulation;

@@ -4,6 +4,9 @@ use dwell_core::time::Timestamp;
 
 use crate::name::MOST_ACTION_NAMES;
 
+/// The most days that a recipe may have.
+pub const TEN_YEARS: u32 = 3650;
+
 /// Everything that decides which events come out: the same recipe gives the same events on every machine.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Recipe {
@@ -15,6 +18,10 @@ pub struct Recipe {
     pub from: Timestamp,
     /// Over how many days visits begin. The last ones run on past the end, and late events arrive days after it.
     pub days: u32,
+    /// Over how many days from the first they come for the first time; `None` is over all of them.
+    ///
+    /// With it, a recipe of more days goes on from one of fewer: the same people do the same until then.
+    pub joining_days: Option<u32>,
     /// Who they are.
     pub population: Population,
     /// How fast they live.
@@ -168,6 +175,7 @@ impl Default for Recipe {
             users: 1000,
             from: Timestamp::from_micros(1_767_571_200_000_000),
             days: 14,
+            joining_days: None,
             population: Population::Mixed,
             tempo: Tempo::Base,
             zones: Zones::Five,
@@ -225,8 +233,10 @@ impl Recipe {
         if self.users < 1 || u64::from(u32::MAX) < self.users {
             return Err(RecipeProblem::Users { users: self.users });
         }
-        if self.days < 1 || 3650 < self.days {
-            return Err(RecipeProblem::Days { days: self.days });
+        for days in [self.days, self.joining_days.unwrap_or(self.days)] {
+            if !(1..=TEN_YEARS).contains(&days) {
+                return Err(RecipeProblem::Days { days });
+            }
         }
         let latest = 7_258_118_400_000_000;
         if self.from.as_micros() < 0 || latest < self.from.as_micros() {

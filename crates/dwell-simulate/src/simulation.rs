@@ -291,6 +291,41 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_recipe_goes_on_from_a_shorter_one_and_people_go_on_to_come() {
+        let faults = Faults { duplicated: 0.05, late: 0.05, ..Faults::NONE };
+        let short = Recipe { users: 200, days: 6, joining_days: Some(6), faults, ..Recipe::default() };
+        let long = Recipe { days: 400, ..short.clone() };
+        let begin = |recipe: &Recipe| Simulation::begin(recipe).expect("a good recipe");
+        let end = short.from.plus(Span::from_hours(24 * short.days));
+        let visits: Vec<TrueVisit> = begin(&short).visits().collect();
+        let prefix = begin(&long).visits().take_while(|visit| visit.started_at < end);
+        assert!(100 < visits.len() && visits.iter().copied().eq(prefix), "the longer one begins otherwise");
+        // A year on, as many come as on the days after everybody had come.
+        let mut by_day = [0_usize; 400];
+        for visit in begin(&long).visits() {
+            by_day[(visit.started_at.since(short.from).whole_secs() / 86_400) as usize] += 1;
+        }
+        let (first, last): (usize, usize) = (by_day[6..34].iter().sum(), by_day[372..].iter().sum());
+        assert!(first / 2 < last, "{first} visits in the first weeks, {last} in the last");
+    }
+
+    #[test]
+    fn no_more_waits_after_years_than_in_the_first() {
+        let faults = Faults { duplicated: 0.01, late: 0.01, ..Faults::NONE };
+        let recipe = Recipe { users: 60, days: 1_500, joining_days: Some(6), faults, ..Recipe::default() };
+        let mut simulation = Simulation::begin(&recipe).expect("a good recipe");
+        let (mut events, mut visits, mut most) = (Vec::new(), Vec::new(), [0; 2]);
+        while simulation.fill(&mut events, &mut visits) {
+            events.clear();
+            visits.clear();
+            let waiting: usize = simulation.slots.iter().map(|slot| slot.plans.len() + slot.arrivals.len()).sum();
+            let half = usize::from(750 < simulation.day);
+            most[half] = most[half].max(waiting);
+        }
+        assert!(most[1] < most[0] * 3 / 2, "{most:?} wait");
+    }
+
+    #[test]
     fn the_length_of_a_slot_changes_nothing() {
         let faults = Faults { lost: 0.05, duplicated: 0.05, late: 0.05, very_late: 0.02, skewed_clocks: 0.2 };
         let recipe = Recipe { users: 300, days: 4, faults, ..Recipe::default() };

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use dwell_core::time::Timestamp;
-use dwell_simulate::{Faults, IdText, Population, Recipe, Simulation, device_id, short_id};
+use dwell_simulate::{Faults, IdText, Population, Recipe, SimulatedEvent, Simulation, TEN_YEARS, device_id, short_id};
 use serde_json::Value;
 
 /// Small, so that it is told in seconds by a build that is not a fast one.
@@ -117,7 +117,8 @@ fn events_of(story: &Value, app: &Value) -> (String, u64) {
             seed: number("seed"),
             users: number("users"),
             from: Timestamp::from_micros(wave["from"].as_i64().unwrap()),
-            days: u32::try_from(number("days")).unwrap(),
+            days: TEN_YEARS,
+            joining_days: Some(u32::try_from(number("days")).unwrap()),
             population: Population::from_word(wave["population"].as_str().unwrap()).unwrap(),
             faults: Faults {
                 duplicated: story["duplicated"].as_f64().unwrap(),
@@ -128,10 +129,8 @@ fn events_of(story: &Value, app: &Value) -> (String, u64) {
         };
         let when = |moment: Timestamp| jiff::Timestamp::from_microsecond(moment.as_micros()).unwrap();
         let said = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
-        for event in Simulation::begin(&recipe).unwrap().events() {
-            if until < event.received_at.as_micros() {
-                continue;
-            }
+        let arrived = |event: &SimulatedEvent| event.received_at.as_micros() <= until;
+        for event in Simulation::begin(&recipe).unwrap().events().take_while(arrived) {
             copies += u64::from(!ids.insert(event.message_id));
             let player = if event.player == 0 { String::new() } else { event.player.to_string() };
             writeln!(

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { csv, curveOf, histogram, nice, split, step, FROM, TO, type Lab } from '../src/model/curve.ts'
 import { hear, MOST, newest, readEvents, silence, type Statement } from '../src/model/feed.ts'
 import { change, count, moment, signed, signedSpan, span } from '../src/model/format.ts'
-import { lanes, place, type Session } from '../src/model/lanes.ts'
+import { lanes, place, visits, type Session } from '../src/model/lanes.ts'
 import { askedIn, csv as overviewCsv, queryOf, valueOf, METRICS, type Measures, type Overview } from '../src/model/overview.ts'
 import { withTimeout } from '../src/model/policy.ts'
 import { direction, sentence } from '../src/model/sentence.ts'
@@ -146,17 +146,33 @@ describe('lanes', () => {
   const session = (id: string, started_at: string, ended_at: string) => ({ session_id: id, started_at, ended_at }) as Session
 
   test('a session lies in the day of the app, the newest day first', () => {
-    const days = lanes('Asia/Seoul', [
+    const days = lanes('Asia/Seoul', visits([
       session('a', '2026-01-04T15:30:00Z', '2026-01-04T16:00:00Z'), session('b', '2026-01-06T00:00:00Z', '2026-01-06T01:00:00Z'),
-    ])
+    ], null, undefined, 0))
     assert.deepEqual(days.map(({ date }) => date), ['2026-01-06', '2026-01-05'])
     assert.deepEqual([days[1]!.pieces[0]!.from, days[1]!.pieces[0]!.to], [0.5, 1])
   })
 
   test('one over midnights lies in every day that it touches, once', () => {
-    const days = lanes('UTC', [session('a', '2026-01-01T23:00:00Z', '2026-01-04T01:00:00Z')])
+    const days = lanes('UTC', visits([session('a', '2026-01-01T23:00:00Z', '2026-01-04T01:00:00Z')], null, undefined, 0))
     assert.deepEqual(days.map(({ date, pieces }) => [date, ...pieces.map(({ from, to }) => [from, to])]), [
       ['2026-01-04', [0, 1]], ['2026-01-03', [0, 24]], ['2026-01-02', [0, 24]], ['2026-01-01', [23, 24]],
+    ])
+  })
+
+  test('what lies within a visit is laid out where it was, over midnight too, and only where all of it is known', () => {
+    const at = (hour: number) => new Date(Date.UTC(2026, 0, 1, hour)).toISOString()
+    const phase = (from: number, to: number, state: 'foreground' | 'playing' | 'idle') => ({ ordinal: 1, from: at(from), to: at(to), state })
+    const old = session('a', at(1), at(3))
+    const night = session('b', at(22), at(26))
+    const known = { known_from: at(2), phases: [phase(2, 3, 'idle'), phase(22, 23, 'foreground'), phase(23, 26, 'playing'), phase(30, 31, 'foreground')] }
+    const open = { started_at: at(30), last_seen_at: at(30), ends_at_unless_seen: at(34) } as never
+    const all = visits([old, night], open, known, Date.parse(at(31)))
+    assert.deepEqual(all.map(({ phases }) => phases.length), [0, 2, 1])
+    const parts = lanes('UTC', all).map(({ pieces }) => pieces.map(({ parts, waits }) => [parts.map(({ from, to, state }) => [from, to, state]), waits]))
+    assert.deepEqual(parts, [
+      [[[[0, 2, 'playing']], undefined], [[[6, 7, 'foreground']], { from: 7, to: 10 }]],
+      [[[], undefined], [[[22, 23, 'foreground'], [23, 24, 'playing']], undefined]],
     ])
   })
 

@@ -106,6 +106,7 @@ pub fn run(args: &Simulate, progress: &Progress) -> anyhow::Result<()> {
         users: args.users,
         from: Timestamp::from_micros(from),
         days: args.days,
+        joining_days: None,
         population: args.population,
         tempo: args.tempo,
         zones: match args.zones {

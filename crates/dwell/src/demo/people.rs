@@ -47,27 +47,28 @@ impl People {
     pub fn until(&mut self, moment: Timestamp, deeds: &mut Vec<Deed>) {
         let from = deeds.len();
         for crowd in &mut self.crowds {
-            crowd.until(moment, deeds);
+            crowd.until(moment, |deed| deeds.push(deed));
         }
         deeds[from..].sort_by_key(|deed| deed.event.received_at);
     }
 
-    /// Says whether nobody comes any more.
-    pub fn are_over(&self) -> bool {
-        self.crowds.iter().all(|crowd| crowd.is_over && crowd.waiting.len() <= crowd.next)
+    /// Passes over what arrived up to a moment: it was told already. None of it is kept.
+    pub fn skip_until(&mut self, moment: Timestamp) {
+        for crowd in &mut self.crowds {
+            crowd.until(moment, drop);
+        }
     }
 }
 
 impl Crowd {
-    fn until(&mut self, moment: Timestamp, deeds: &mut Vec<Deed>) {
+    /// Hands on what arrives up to a moment and was not handed on yet.
+    fn until(&mut self, moment: Timestamp, mut hand_on: impl FnMut(Deed)) {
         loop {
             let waiting = &self.waiting[self.next..];
             let arrived = &waiting[..waiting.partition_point(|event| event.received_at <= moment)];
-            deeds.extend(arrived.iter().map(|event| Deed {
-                event: *event,
-                seed: self.seed,
-                user: self.first_user + event.user,
-            }));
+            for event in arrived {
+                hand_on(Deed { event: *event, seed: self.seed, user: self.first_user + event.user });
+            }
             self.next += arrived.len();
             if self.next < self.waiting.len() || self.is_over {
                 return;

@@ -8,7 +8,7 @@ use dwell_keys::access::{Scope, Scopes};
 use dwell_keys::registry::{NewApp, Purpose, Registry};
 use dwell_keys::whole_file;
 use dwell_policy::policies::{Base, NOTICE, NewVersion, Policies};
-use dwell_simulate::{Faults, Population, Recipe};
+use dwell_simulate::{Faults, Population, Recipe, TEN_YEARS};
 use serde::{Deserialize, Serialize};
 
 /// Its name in the data folder.
@@ -25,8 +25,8 @@ const VISITED: &str = "Music";
 
 const DAY: Span = Span::from_hours(24);
 
-/// How many days after the first start somebody still comes.
-const DAYS_TO_COME: u32 = 7;
+/// How many days after the first start somebody still comes for the first time. Who came once goes on to come.
+const DAYS_OF_JOINING: u32 = 7;
 
 /// When people began to come, as shares of the past before the first start (in sixtieths), and how many of a hundred they are.
 ///
@@ -102,7 +102,7 @@ pub struct AppStory {
     pub waves: Vec<Wave>,
 }
 
-/// People who began to come at about the same time. `dwell simulate` makes the same with the same numbers.
+/// People who began to come at about the same time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Wave {
     /// The seed of all chance.
@@ -115,7 +115,7 @@ pub struct Wave {
     pub first_user: u64,
     /// Microseconds since 1970: a midnight in UTC.
     pub from: i64,
-    /// Over how many days they come.
+    /// Over how many days they come for the first time.
     pub days: u32,
 }
 
@@ -206,7 +206,8 @@ impl Story {
             seed: wave.seed,
             users: wave.users,
             from: Timestamp::from_micros(wave.from),
-            days: wave.days,
+            days: TEN_YEARS,
+            joining_days: Some(wave.days),
             population,
             faults: Faults { duplicated: self.duplicated, late: self.late, ..Faults::NONE },
             ..Recipe::default()
@@ -234,7 +235,7 @@ fn waves(population: Population, size: Size, midnight: Timestamp) -> Vec<Wave> {
             users,
             first_user: first_user - users,
             from: midnight.minus(days(before)).as_micros(),
-            days: before + DAYS_TO_COME,
+            days: before + DAYS_OF_JOINING,
         }
     });
     waves.collect()

@@ -91,8 +91,7 @@ impl Teller {
         let mut channels = Vec::new();
         for app in &self.story.apps {
             let mut people = People::of(&self.story, app)?;
-            let mut known = Vec::new();
-            people.until(Timestamp::from_micros(self.story.told_until), &mut known);
+            people.skip_until(Timestamp::from_micros(self.story.told_until));
             let agent = ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .timeout_global(Some(LONGEST_ANSWER))
@@ -142,7 +141,6 @@ impl Teller {
     /// Tells what people do while they do it, until somebody says to stop.
     pub fn tell_present(&mut self, channels: &mut Channels) -> anyhow::Result<()> {
         let mut written = self.steady.now();
-        let mut are_here = true;
         while !self.must_stop() {
             std::thread::sleep(LOOK_EVERY);
             let now = self.steady.now();
@@ -154,10 +152,6 @@ impl Teller {
             if written.plus(WRITE_EVERY) <= now {
                 self.story.write(&self.folder)?;
                 written = now;
-            }
-            if are_here && channels.0.iter().all(|channel| channel.people.are_over()) {
-                are_here = false;
-                println!("The simulated people have come for a week, and come no more: --fresh begins anew.");
             }
         }
         self.story.write(&self.folder)

@@ -41,6 +41,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/users/{user}/phases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * When a user was on the screen, playing and idle in the latest sessions.
+         * @description Of every session that late events may still change (three days, unless the policy says otherwise), and of the open one up to now. Those of a session come to its foreground, playing and idle time. What is older is known by its sums alone. The latest 5,000 phases are given.
+         */
+        get: operations["getPhasesOfUser"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users": {
         parameters: {
             query?: never;
@@ -959,6 +979,19 @@ export interface components {
             sessions: components["schemas"]["Session"][];
             next: string | null;
         };
+        Phases: {
+            known_from: string | null;
+            phases: {
+                /** @description The ordinal of the session. */
+                ordinal: number;
+                /** Format: date-time */
+                from: string;
+                /** Format: date-time */
+                to: string;
+                /** @enum {string} */
+                state: "foreground" | "playing" | "idle";
+            }[];
+        };
         UserPage: {
             users: string[];
             next: string | null;
@@ -1711,6 +1744,8 @@ export interface operations {
     getSessionsOfUser: {
         parameters: {
             query?: {
+                /** @description Only those that began at this moment or later. */
+                from?: string;
                 /** @description `next` of the page before. */
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many at most: 100 unless said, never more than 1,000. */
@@ -1734,6 +1769,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SessionPage"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotRead"];
+            404: components["responses"]["NoSuchUser"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    getPhasesOfUser: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path: {
+                /** @description The user's id, per cent signs where the path needs them. An id that became another person leads to that person. */
+                user: components["parameters"]["User"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Phases in order of time. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Phases"];
                 };
             };
             400: components["responses"]["BadQuery"];

@@ -27,22 +27,22 @@ export async function until(what, asked) {
   }
 }
 
-/** Starts `dwell serve` on a folder of its own with these apps, the first of them in Seoul. */
-export async function openDwell(binary, names) {
+/** Starts `dwell serve` on a folder of its own with these apps, the first of them in Seoul, and with settings beside the usual. */
+export async function openDwell(binary, names, { settings = [], rules = POLICY } = {}) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'dwell-dashboard-'))
   const data = path.join(folder, 'data')
   const policy = path.join(folder, 'policy.toml')
-  fs.writeFileSync(policy, POLICY)
+  fs.writeFileSync(policy, rules)
   const command = (...args) => JSON.parse(execFileSync(binary, [...args, '--data', data, '--json'], { encoding: 'utf8' }))
   const apps = Object.fromEntries(names.map((name, place) => {
     const zone = place === 0 ? ['--zone', 'Asia/Seoul'] : []
     const { app, write_key: writeKey } = command('apps', 'add', name, ...zone)
     return [name, { id: app.id, writeKey, readKey: command('keys', 'add', '--app', name, '--scope', 'read').key }]
   }))
-  for (const role of ['admin', 'analyst', 'viewer']) {
-    execFileSync(binary, ['accounts', 'add', role, '--role', role, '--data', data], { input: `${PASSWORD}\n` })
-  }
-  const args = ['serve', '--data', data, '--listen', '127.0.0.1:0', '--set', `sessions.policy=${policy}`]
+  const addAccount = (name, role) =>
+    execFileSync(binary, ['accounts', 'add', `--role=${role}`, `--data=${data}`, '--', name], { input: `${PASSWORD}\n` })
+  for (const role of ['admin', 'analyst', 'viewer']) addAccount(role, role)
+  const args = ['serve', '--data', data, '--listen', '127.0.0.1:0', '--set', `sessions.policy=${policy}`, ...settings.flatMap((one) => ['--set', one])]
   const server = spawn(binary, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   let said = ''
   const url = await new Promise((resolve, reject) => {
@@ -60,6 +60,10 @@ export async function openDwell(binary, names) {
   return {
     url,
     apps,
+    addAccount,
+    folder,
+    data,
+    policy,
     ids: Object.fromEntries(Object.entries(apps).map(([name, { id }]) => [name, id])),
     adminKey: said.match(/dw_a_\w+/)[0],
     get: (name, where) => get(where, apps[name].readKey),
@@ -72,7 +76,8 @@ export async function openDwell(binary, names) {
         const body = JSON.stringify({ batch, sentAt: new Date().toISOString() })
         const headers = { authorization: `Basic ${btoa(`${writeKey}:`)}`, 'content-type': 'application/json' }
         const answer = await fetch(`${url}/v1/batch`, { method: 'POST', headers, body })
-        if (!answer.ok) throw new Error(await answer.text())
+        const told = await answer.text()
+        if (!answer.ok || JSON.parse(told).rejected !== 0) throw new Error(told)
       }
       await until('the counting of all events', async () =>
         (await get('/v1/app', readKey)).events.read === before + messages.length)
@@ -86,38 +91,45 @@ export async function openDwell(binary, names) {
   }
 }
 
-/** People of `dwell simulate`, moved so that the last thing happened now; the same ones each time. */
-export function people(binary, users, days) {
+/** People of `dwell simulate`, moved so that the last thing happened so many seconds ago; the same ones each time. */
+export function people(binary, users, days, { population = 'mixed', ago = 1 } = {}) {
   const file = path.join(os.tmpdir(), `dwell-people-${process.pid}.ndjson`)
-  execFileSync(binary, ['simulate', '-q', '-o', file, '--users', String(users), '--days', String(days), '--zones', 'utc'])
+  execFileSync(binary, ['simulate', '-q', '-o', file, '--users', String(users), '--days', String(days), '--zones', 'utc', '--population', population])
   const lines = fs.readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line))
   fs.rmSync(file)
   lines.sort((a, b) => (a.originalTimestamp < b.originalTimestamp ? -1 : 1))
-  const later = Date.now() - Date.parse(lines.at(-1).originalTimestamp) - 1000
+  const later = Date.now() - Date.parse(lines.at(-1).originalTimestamp) - ago * 1000
   return lines.map(({ type, userId, event, originalTimestamp, messageId, context, properties }) => ({
     type, userId: userId.slice(0, 8), event, messageId, context, properties,
     originalTimestamp: new Date(Date.parse(originalTimestamp) + later).toISOString(),
   }))
 }
 
-export const openBrowser = () => puppeteer.launch({
+export const openBrowser = (more = []) => puppeteer.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-dev-shm-usage', '--force-prefers-reduced-motion'],
+  args: ['--no-sandbox', '--disable-dev-shm-usage', '--force-prefers-reduced-motion', ...more],
 })
 
 /** A page in a language and a theme, signed in with a key or as somebody, on a screen. */
-export async function openPage(browser, url, { key, account, hash = '#/live', locale = 'en', theme = 'light', width = 1180 }) {
+export async function openPage(browser, url, { key, account, hash = '#/live', locale = 'en', theme = 'light', width = 1180, watch = false }) {
   const context = await browser.createBrowserContext()
   const page = await context.newPage()
   await page.setViewport({ width, height: 900 })
   page.trouble = []
   page.on('pageerror', (error) => page.trouble.push(String(error)))
   page.on('console', (message) => message.type() === 'error' && page.trouble.push(message.text()))
-  await page.evaluateOnNewDocument((key, locale, theme) => {
+  page.foreign = []
+  page.on('request', (request) => request.url().startsWith(url) || page.foreign.push(request.url()))
+  await page.evaluateOnNewDocument((key, locale, theme, watch) => {
+    if (watch) {
+      window.__violations = []
+      addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) =>
+        window.__violations.push(`${violatedDirective} ${blockedURI} ${sample}`))
+    }
     if (key) sessionStorage.setItem('dwell.key', key)
     localStorage.setItem('PARAGLIDE_LOCALE', locale)
     localStorage.setItem('dwell.theme', theme)
-  }, key, locale, theme)
+  }, key, locale, theme, watch)
   await page.goto(`${url}/${hash}`)
   if (account) {
     await page.waitForSelector('#name')

@@ -138,3 +138,30 @@ test('it speaks both languages, in both themes, without a barrier that axe knows
     await page.close()
   }
 })
+
+test('what is said under the name of the visitor runs nothing, and an address does nothing', async () => {
+  const strings = Object.values(JSON.parse(fs.readFileSync(new URL('../../../../tests/hostile/strings.json', import.meta.url), 'utf8'))).flat()
+  const { write_key, user } = await (await fetch(`${url}/demo/keys.json`)).json()
+  const batch = strings.map((text) => ({
+    type: 'track', userId: user, event: text, messageId: `hostile ${text}`, context: { os: { name: text }, device: { id: text } }, properties: { title: text },
+  }))
+  const answer = await fetch(`${url}/v1/batch`, {
+    method: 'POST', headers: { authorization: `Basic ${btoa(`${write_key}:`)}` }, body: JSON.stringify({ batch }),
+  })
+  assert.equal((await answer.json()).rejected, 0)
+  const page = await open()
+  const dialogs = []
+  page.on('dialog', (dialog) => {
+    dialogs.push(dialog.message())
+    void dialog.dismiss()
+  })
+  await is(page, 'On the screen')
+  await page.evaluate((strings) => {
+    for (const text of strings) history.replaceState(null, '', `#${encodeURIComponent(text)}`)
+  }, strings)
+  await page.goto(`${url}/demo?q=${encodeURIComponent(strings[0])}#${encodeURIComponent(strings[4])}`)
+  await is(page, 'On the screen')
+  assert.equal(await page.evaluate(() => window.__hit), undefined)
+  assert.deepEqual([dialogs, page.said], [[], []])
+  await page.close()
+})
