@@ -113,6 +113,8 @@ impl House {
                 device: (said.device != 0).then_some(device.as_str()),
                 platform: Some("ios"),
                 campaign: None,
+                country: None,
+                app_version: None,
             };
             record.write(&mut bytes);
             batch.push(&bytes);

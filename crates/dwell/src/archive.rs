@@ -214,6 +214,8 @@ fn row<'a>(record: &Record<'a>, offset: Offset) -> Option<ArchivedRow<'a>> {
         device: record.device,
         platform: record.platform,
         campaign: record.campaign,
+        country: record.country,
+        app_version: record.app_version,
         linked_id: record.link_from,
         offset: offset.number(),
     })
