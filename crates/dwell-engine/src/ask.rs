@@ -195,6 +195,17 @@ impl Desk {
         Ok((rows, next))
     }
 
+    /// Returns who each of these ids is now, where that is another one.
+    pub fn who_are(&self, app: &str, ids: &[&str]) -> Result<Vec<Option<String>>, EngineError> {
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| keys::book(app, id)).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let now = |book: Option<Vec<u8>>| {
+            let moved = book.as_deref().and_then(moved_to).map(|to| self.who_is(app, to));
+            moved.transpose()
+        };
+        self.books.load(&keys)?.into_iter().map(now).collect()
+    }
+
     /// Returns who an id is now.
     fn who_is(&self, app: &str, id: &str) -> Result<String, EngineError> {
         let mut now = id.to_owned();
