@@ -60,6 +60,7 @@ fn two_ids_that_became_one_person_are_one_person_in_the_deep_lab() {
     let (nameless, bo) = (json!({ "anonymousId": "a-1" }), json!({ "userId": "bo" }));
     let id = |number: u32| json!({ "messageId": format!("bo-{number}") });
     let login = json!({ "type": "identify", "anonymousId": "a-1", "userId": "bo", "messageId": "bo-login" });
+    let tablet = json!({ "device": { "id": "tablet" }, "locale": "ko-KR", "app": { "version": "2.1" } });
     let said = [
         did(&nameless, 100, &id(1)),
         did(&json!({}), 95, &login),
@@ -67,17 +68,21 @@ fn two_ids_that_became_one_person_are_one_person_in_the_deep_lab() {
         did(&nameless, 85, &id(3)),
         did(&json!({ "userId": "cleo" }), 85, &json!({ "messageId": "cleo-1" })),
         did(&bo, 65, &id(4)),
+        // Eve lends her tablet to Finn for a minute: he takes it, and her visit ends.
+        did(&json!({ "userId": "eve" }), 62, &json!({ "messageId": "eve-1", "context": tablet })),
+        did(&json!({ "userId": "finn" }), 61, &json!({ "messageId": "finn-1", "context": tablet })),
+        did(&json!({ "userId": "eve" }), 60, &json!({ "messageId": "eve-2", "context": tablet })),
         // A client without ids says it twice: it counts once.
         did(&json!({ "userId": "cleo" }), 30, &json!({})),
     ];
     assert_eq!(server.send(&said), 200);
-    assert_eq!(server.send(&said[6..]), 200);
+    assert_eq!(server.send(&said[9..]), 200);
     server.settle();
     let live = counted(&server, "&by=pattern");
-    assert_eq!((&live["users"], &live["is_whole"], &live["duplicate"]), (&json!(2), &json!(true), &json!(1)), "{live}");
+    assert_eq!((&live["users"], &live["is_whole"], &live["duplicate"]), (&json!(4), &json!(true), &json!(1)), "{live}");
     assert_eq!(
         live["groups"],
-        json!([{ "value": "newcomer", "users": 2, "activities": live["activities"],
+        json!([{ "value": "newcomer", "users": 4, "activities": live["activities"],
         "sessions": live["groups"][0]["sessions"], "total_length_seconds": live["groups"][0]["total_length_seconds"],
         "mean_length_seconds": live["groups"][0]["mean_length_seconds"],
         "versus_sessions": live["groups"][0]["versus_sessions"],
