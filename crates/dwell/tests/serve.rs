@@ -197,7 +197,7 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    check_examples("api.md", 30);
+    check_examples("api.md", 31);
 }
 
 #[test]
