@@ -36,6 +36,10 @@ pub struct Event<'a> {
     pub platform: Option<Cow<'a, str>>,
     /// Which campaign brought the user.
     pub campaign: Option<Cow<'a, str>>,
+    /// In which country: two capital letters where that is how it was said, else as it was said.
+    pub country: Option<Cow<'a, str>>,
+    /// Which version of the app.
+    pub app_version: Option<Cow<'a, str>>,
     /// Which player speaks; only of what plays.
     pub player: Option<Cow<'a, str>>,
     /// How long what plays will go on from here, when the client said its position and length.

@@ -45,6 +45,9 @@ pub(crate) struct Context<'a> {
     pub device: Named<'a>,
     pub os: Named<'a>,
     pub campaign: Named<'a>,
+    pub app: About<'a>,
+    pub location: About<'a>,
+    pub locale: Raw<'a>,
 }
 
 /// Something with an id or a name.
@@ -52,6 +55,13 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Named<'a> {
     pub id: Raw<'a>,
     pub name: Raw<'a>,
+}
+
+/// What is wanted of the app and of the place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct About<'a> {
+    pub version: Raw<'a>,
+    pub country: Raw<'a>,
 }
 
 /// What is wanted of the properties of something that plays.
@@ -173,6 +183,9 @@ pub(crate) enum ContextKey {
     Device,
     Os,
     Campaign,
+    App,
+    Location,
+    Locale,
     #[serde(other)]
     Other,
 }
@@ -187,6 +200,9 @@ impl<'de> Take<'de> for Context<'de> {
             ContextKey::Device => self.device = map.next_value::<Loose<Named<'de>>>()?.0,
             ContextKey::Os => self.os = map.next_value::<Loose<Named<'de>>>()?.0,
             ContextKey::Campaign => self.campaign = map.next_value::<Loose<Named<'de>>>()?.0,
+            ContextKey::App => self.app = map.next_value::<Loose<About<'de>>>()?.0,
+            ContextKey::Location => self.location = map.next_value::<Loose<About<'de>>>()?.0,
+            ContextKey::Locale => self.locale = raw(map)?,
             ContextKey::Other => pass_over(map)?,
         }
         Ok(())
@@ -210,6 +226,28 @@ impl<'de> Take<'de> for Named<'de> {
             NamedKey::Id => self.id = raw(map)?,
             NamedKey::Name => self.name = raw(map)?,
             NamedKey::Other => pass_over(map)?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+pub(crate) enum AboutKey {
+    Version,
+    Country,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Take<'de> for About<'de> {
+    type Key = AboutKey;
+
+    fn take<A: MapAccess<'de>>(&mut self, key: AboutKey, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            AboutKey::Version => self.version = raw(map)?,
+            AboutKey::Country => self.country = raw(map)?,
+            AboutKey::Other => pass_over(map)?,
         }
         Ok(())
     }

@@ -19,6 +19,10 @@ use crate::moment::{moment, within};
 use crate::outline::{NoOutline, Outline, Piece, depth_of, outline};
 use crate::rejection::{Reason, Refusal, Rejection};
 
+/// The longest country and the longest version of an app that are kept, in bytes.
+const LONGEST_COUNTRY: usize = 48;
+const LONGEST_VERSION: usize = 48;
+
 /// What became of a body. `received` = events + rejections, always.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Decoded<'a> {
@@ -162,6 +166,8 @@ impl<'a> Reader<'a, '_> {
                 None => said("context.platform", context.platform)?,
             },
             campaign: said("context.campaign.name", context.campaign.name)?,
+            country: country(&context),
+            app_version: short(context.app.version, LONGEST_VERSION),
             player,
             remaining,
         })
@@ -191,6 +197,12 @@ impl<'a> Reader<'a, '_> {
         context.device.id = own.device.id.or(batch.device.id);
         context.os.name = own.os.name.or(batch.os.name);
         context.campaign.name = own.campaign.name.or(batch.campaign.name);
+        context.app.version = own.app.version.or(batch.app.version);
+        // A place of the message's own is better known than one of the batch, however it is said.
+        if own.location.country.is_none() && own.locale.is_none() {
+            context.location.country = batch.location.country;
+            context.locale = batch.locale;
+        }
         context
     }
 
@@ -280,6 +292,30 @@ fn person<'a>(field: &'static str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>,
         return Err(Refusal::of(field, &id, Reason::UserTooLong));
     }
     Ok((!id.trim_ascii().is_empty()).then_some(id))
+}
+
+/// Reads what no rule asks for: it never refuses an event, and is left out where it is too long.
+fn short<'a>(raw: Raw<'a>, most: usize) -> Option<Cow<'a, str>> {
+    let said = text("", raw).ok()?;
+    let is_short = !said.trim_ascii().is_empty() && said.len() <= most;
+    is_short.then_some(said)
+}
+
+/// Returns the country: what the client says of the place, else the region of its language, `KR` of `ko-KR`.
+fn country<'a>(context: &Context<'a>) -> Option<Cow<'a, str>> {
+    let Some(said) = short(context.location.country, LONGEST_COUNTRY) else {
+        let locale = short(context.locale, LONGEST_COUNTRY)?;
+        return region(&locale).map(|region| Cow::Owned(region.to_ascii_uppercase()));
+    };
+    let is_code = said.len() == 2 && said.bytes().any(|byte| byte.is_ascii_lowercase());
+    Some(if is_code { Cow::Owned(said.to_ascii_uppercase()) } else { said })
+}
+
+/// Returns the region of a language tag: the part of two letters behind the language, whatever stands around it.
+fn region(locale: &str) -> Option<&str> {
+    let tag = locale.split(['.', '@']).next()?;
+    let is_region = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    tag.split(['-', '_']).skip(1).find(is_region)
 }
 
 fn said<'a>(field: &'static str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {

@@ -69,6 +69,8 @@ fn main() {
                 device: Some(&format!("0f3c7a2e-1b7d-4f0e-9a55-{device:012x}")),
                 platform: Some("ios"),
                 campaign: None,
+                country: None,
+                app_version: None,
             }
             .write(&mut bytes);
             batch.push(&bytes);

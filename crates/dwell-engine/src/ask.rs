@@ -276,6 +276,18 @@ impl Desk {
         Ok((rows, next))
     }
 
+    /// Returns who each of these ids is now, where that is another one.
+    pub fn who_are(&self, app: &str, ids: &[&str]) -> Result<Vec<Option<String>>, EngineError> {
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| keys::book(app, id)).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let now = |(id, bytes): (&&str, Option<Vec<u8>>)| {
+            let Some(bytes) = bytes else { return Ok(None) };
+            let Under { link, is_moved, .. } = Under::read(&bytes).map_err(bad_book(app, id))?;
+            link.filter(|_| is_moved).map(|link| Ok(self.who_is(app, &link.to)?.0)).transpose()
+        };
+        ids.iter().zip(self.books.load(&keys)?).map(now).collect()
+    }
+
     /// Returns who an id is now, and their book.
     fn who_is(&self, app: &str, id: &str) -> Result<(String, Option<Vec<u8>>), EngineError> {
         let mut now = id.to_owned();

@@ -36,13 +36,32 @@ pub struct Record<'a> {
     pub platform: Option<&'a str>,
     /// Which campaign brought the user.
     pub campaign: Option<&'a str>,
+    /// In which country. No rule asks for it.
+    #[serde(skip)]
+    pub country: Option<&'a str>,
+    /// Which version of the app. No rule asks for it.
+    #[serde(skip)]
+    pub app_version: Option<&'a str>,
+}
+
+/// What stands behind a record where anything of it is known: records had none of it once, and are read as they are.
+#[derive(Default, Serialize, Deserialize)]
+struct Origin<'a> {
+    #[serde(borrow)]
+    country: Option<&'a str>,
+    #[serde(borrow)]
+    app_version: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
     /// Appends the record's bytes, in place of what was in `bytes`.
     pub fn write(&self, bytes: &mut Vec<u8>) {
         bytes.clear();
-        let written = postcard::to_extend(self, std::mem::take(bytes));
+        let mut written = postcard::to_extend(self, std::mem::take(bytes));
+        if self.country.is_some() || self.app_version.is_some() {
+            let origin = Origin { country: self.country, app_version: self.app_version };
+            written = written.and_then(|bytes| postcard::to_extend(&origin, bytes));
+        }
         // Numbers and texts can always be written to memory.
         assert!(written.is_ok(), "a record cannot be written: {:?}", written.err());
         *bytes = written.unwrap_or_default();
@@ -51,7 +70,12 @@ impl<'a> Record<'a> {
     /// Reads a record; `None` when these bytes are none.
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
-        postcard::from_bytes::<Record<'a>>(bytes).ok().filter(|record| record.event_kind().is_some())
+        let (mut record, rest) = postcard::take_from_bytes::<Record<'a>>(bytes).ok()?;
+        if !rest.is_empty() {
+            let Origin { country, app_version } = postcard::from_bytes(rest).ok()?;
+            (record.country, record.app_version) = (country, app_version);
+        }
+        record.event_kind().map(|_| record)
     }
 
     /// Returns what the event is to a session; `None` for a number that is no kind.
@@ -76,5 +100,57 @@ impl<'a> Record<'a> {
     /// Returns the name that sessions are called by.
     pub(crate) fn session_message_id(&self) -> &'a str {
         if self.message_id_is_derived { "" } else { self.message_id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Record;
+
+    fn record<'a>() -> Record<'a> {
+        Record {
+            app: "app_news",
+            user: "ada",
+            link_from: None,
+            message_id: "1",
+            message_id_is_derived: false,
+            kind: 4,
+            name: Some("tapped"),
+            happened_at: 1,
+            received_at: 2,
+            remaining: None,
+            player: None,
+            device: None,
+            platform: Some("ios"),
+            campaign: None,
+            country: None,
+            app_version: None,
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_with_all_that_is_known_of_it() {
+        for (country, app_version) in [(Some("KR"), None), (None, Some("2.1")), (Some("South Korea"), Some("2.1"))] {
+            let written = Record { country, app_version, ..record() };
+            let mut bytes = Vec::new();
+            written.write(&mut bytes);
+            assert_eq!(Record::read(&bytes), Some(written));
+            // Cut off anywhere it is no record, but where it would have been whole before countries were known.
+            let mut shorter = Vec::new();
+            record().write(&mut shorter);
+            for end in (0..bytes.len()).filter(|end| *end != shorter.len()) {
+                assert_eq!(Record::read(&bytes[..end]), None, "{end}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_of_the_time_before_countries_is_read_as_it_is() {
+        // As it was written then: app, user, no link, id, given, kind, name, times, and four texts of which one is there.
+        let old = b"\x08app_news\x03ada\x00\x011\x00\x04\x01\x06tapped\x02\x04\x00\x00\x00\x01\x03ios\x00";
+        assert_eq!(Record::read(old), Some(record()));
+        let mut bytes = Vec::new();
+        record().write(&mut bytes);
+        assert_eq!(bytes, old, "what says no country is written as it was");
     }
 }

@@ -1,9 +1,13 @@
 //! The timeout lab over a whole log: one sweep, every timeout, split by a column if wanted.
 
+pub mod lanes;
+pub mod people;
+
 use std::collections::{BTreeMap, BinaryHeap};
 use std::convert::Infallible;
 
 use dwell_core::event::{Activity, EventKind, Weight};
+use dwell_core::lab::advice::{self, Gap};
 use dwell_core::lab::{Lab, lengths::Grid, timeouts_reached};
 use dwell_core::policy::Standing;
 use dwell_core::presence::{Judge, Presence, Silence};
@@ -103,6 +107,19 @@ impl<T> Ord for Sampled<T> {
     }
 }
 
+impl Sample<SampledSilences> {
+    /// Returns what the advice is asked of.
+    #[must_use]
+    pub fn into_observed(self) -> advice::Sample {
+        let mut observed = advice::Sample::default();
+        for (index, silences) in self.into_sorted().iter().enumerate() {
+            let gaps: Vec<Gap> = silences.0.iter().map(|(reach, until)| Gap { reach: *reach, until: *until }).collect();
+            observed.observe(index as u64, &gaps);
+        }
+        observed
+    }
+}
+
 impl<T> Sample<T> {
     fn new(size: usize) -> Self {
         Sample { size, heap: BinaryHeap::new() }
@@ -196,6 +213,17 @@ impl<'q> LabSweep<'q> {
     #[must_use]
     pub fn empty_lab(milestones: &[u32]) -> Lab {
         Lab::new(Grid::standard(), milestones)
+    }
+
+    /// Returns the empty lab with which all users have to be looked at again, if lengths were let go that turn out to be
+    /// needed.
+    #[must_use]
+    pub fn again(&self) -> Option<Lab> {
+        let lab = self.labs.values().find(|lab| lab.grid().is_err())?;
+        // One lab of a split cannot know what the others miss: the second pass keeps everything for all.
+        let is_split = 1 < self.labs.len();
+        let room = |lab: &Lab| Lab::with_room(Grid::standard(), lab.milestones().numbers(), usize::MAX);
+        Some(if is_split { room(lab) } else { lab.again() })
     }
 
     /// Adds what another sweep saw of other users.

@@ -12,6 +12,7 @@ pub mod log;
 pub mod names;
 pub mod question;
 pub mod read;
+pub mod retell;
 pub mod sessionize;
 pub mod shuffle;
 mod split;

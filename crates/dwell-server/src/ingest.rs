@@ -138,6 +138,8 @@ fn record_of<'a>(app: &'a str, event: &'a Event<'_>) -> Record<'a> {
         device: event.device.as_deref(),
         platform: event.platform.as_deref(),
         campaign: event.campaign.as_deref(),
+        country: event.country.as_deref(),
+        app_version: event.app_version.as_deref(),
     }
 }
 

@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use dwell_core::lab::ledger::{CurvePoint, GapLedger};
 use dwell_core::lab::lengths::Grid;
-use dwell_core::time::Timeout;
+use dwell_core::policy::Policy;
+use dwell_core::time::{Timeout, Timestamp};
 use dwell_policy::span::timeout;
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +38,7 @@ pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri
     };
     let now = (house.clock)();
     let history = house.policies.history(app.id.as_str())?;
-    let standing = history.policy(&house.policies.base().policy).standing_of("", &[], &[]);
-    let in_force = standing.timeout_at(now, 0).timeout;
+    let in_force = in_force(&history.policy(&house.policies.base().policy), now);
     let versus = asked.versus.as_deref().map_or(Ok(in_force), |text| read_one("versus", text))?;
     let ledger = house.desk.lab(app.id.as_str())?;
     let curve = ledger.curve();
@@ -58,6 +58,11 @@ pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri
         gaps: gaps(&ledger),
     };
     Ok(Json(shown).into_response())
+}
+
+/// Returns the timeout of everybody for whom nothing narrower holds.
+pub(crate) fn in_force(policy: &Policy, now: Timestamp) -> Timeout {
+    policy.standing_of("", &[], &[]).timeout_at(now, 0).timeout
 }
 
 /// Written as it is: a document of a hundred thousand objects would be made for nothing but to be written.
@@ -106,6 +111,6 @@ fn read_all(list: &str) -> Result<Vec<Timeout>, Problem> {
     list.split(',').map(|text| read_one("timeouts", text)).collect()
 }
 
-fn read_one(name: &str, text: &str) -> Result<Timeout, Problem> {
+pub(crate) fn read_one(name: &str, text: &str) -> Result<Timeout, Problem> {
     timeout(text.trim()).map_err(|why| Problem::bad_request(format!("`{name}` cannot be read: {why}")))
 }

@@ -12,6 +12,7 @@ mod auth;
 mod body;
 mod dashboard;
 mod demo;
+mod detail;
 mod document;
 pub mod door;
 mod ingest;
@@ -22,11 +23,13 @@ mod metrics;
 mod overview;
 mod policy;
 mod problem;
+mod row;
 mod settings;
 mod stream;
 mod traffic;
 mod webhooks;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -47,8 +50,10 @@ use dwell_store::Log;
 use tower_http::compression::CompressionLayer;
 
 pub use crate::demo::Demo;
+use crate::detail::Details;
 use crate::login::Gate;
 use crate::metrics::Counts;
+pub use crate::row::archived;
 use crate::traffic::Traffic;
 pub use crate::webhooks::{SessionFeed, WORDS};
 
@@ -85,6 +90,8 @@ pub struct House {
     pub webhooks: Arc<Board>,
     /// The page of a demo, and whom it is for; other servers have none.
     pub demo: Option<Demo>,
+    /// The folder of the archive, where events are looked for that the log has let go; it may not be there.
+    pub archive: PathBuf,
     /// What else is worth watching of the machine; empty where nobody says.
     pub machine: Arc<dyn Fn() -> Machine + Send + Sync>,
     /// How many connections found no place; see [`door::Door`].
@@ -92,6 +99,7 @@ pub struct House {
     counts: Counts,
     traffic: Traffic,
     gate: Gate,
+    details: Details,
 }
 
 /// What is to be watched of the log and the disk under it.
@@ -139,17 +147,19 @@ impl House {
             stopping: Arc::default(),
             webhooks: Arc::default(),
             demo: None,
+            archive: data.join("archive"),
             machine: Arc::new(Machine::default),
             turned_away: Arc::default(),
             counts: Counts::default(),
             traffic: Traffic::default(),
             gate: Gate::default(),
+            details: Details::default(),
         }
     }
 }
 
 /// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 21] {
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 22] {
     [
         ("/healthz", get(api::health)),
         ("/readyz", get(api::ready)),
@@ -162,6 +172,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 21] {
         ("/v1/overview", get(overview::overview)),
         // The longest answer there is. It holds numbers only, so that its length tells nothing of a secret.
         ("/v1/lab", get(lab::lab).layer(CompressionLayer::new())),
+        ("/v1/lab/detail", get(detail::detail).layer(CompressionLayer::new())),
         ("/v1/users", get(api::users)),
         ("/v1/users/{user}", get(api::user)),
         ("/v1/users/{user}/sessions", get(api::sessions)),

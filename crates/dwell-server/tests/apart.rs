@@ -123,6 +123,8 @@ impl Street {
             device: Some("secret-phone"),
             platform: None,
             campaign: None,
+            country: None,
+            app_version: None,
         };
         event.write(&mut bytes);
         let mut batch = Batch::new();

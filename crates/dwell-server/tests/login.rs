@@ -42,6 +42,7 @@ const ROUTES: [(&str, &str, Scope); 21] = [
     ("GET", "/v1/sessions/stream", Scope::Read),
     ("GET", "/v1/series", Scope::Read),
     ("GET", "/v1/lab", Scope::Read),
+    ("GET", "/v1/lab/detail", Scope::Read),
     ("GET", "/v1/policy", Scope::Read),
     ("GET", "/v1/policy/versions", Scope::Read),
     ("GET", "/v1/policy/versions/{number}", Scope::Read),

@@ -64,6 +64,8 @@ impl Street {
                     device: None,
                     platform: None,
                     campaign: None,
+                    country: None,
+                    app_version: None,
                 };
                 let mut bytes = Vec::new();
                 event.write(&mut bytes);

@@ -158,7 +158,7 @@ impl Archive {
                 Some(rows) => rows,
                 None => files.entry(record.app).or_insert(Rows::begin(&self.folder.join(record.app), &named)?),
             };
-            if let Some(row) = row(&record, offset) {
+            if let Some(row) = dwell_server::archived(&record, offset) {
                 rows.writer.take(&row)?;
             }
         }
@@ -196,27 +196,6 @@ impl Rows {
         self.file.sync_all().with_context(|| format!("cannot sync {}", self.making.display()))?;
         put_in_place(&self.making, &self.path)
     }
-}
-
-fn row<'a>(record: &Record<'a>, offset: Offset) -> Option<ArchivedRow<'a>> {
-    let (given, derived) =
-        if record.message_id_is_derived { (None, Some(record.message_id)) } else { (Some(record.message_id), None) };
-    Some(ArchivedRow {
-        user_id: record.user,
-        happened_at: record.happened_at,
-        kind: record.event_kind()?,
-        name: record.name,
-        message_id: given,
-        derived_message_id: derived,
-        received_at: record.received_at,
-        remaining: record.remaining,
-        player: record.player,
-        device: record.device,
-        platform: record.platform,
-        campaign: record.campaign,
-        linked_id: record.link_from,
-        offset: offset.number(),
-    })
 }
 
 /// Names the files of a stretch of the log, so that they lie in its order.

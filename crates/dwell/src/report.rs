@@ -6,6 +6,7 @@ use dwell_core::lab::Lab;
 use dwell_core::lab::advice::Advice;
 use dwell_core::lab::ledger::CurvePoint;
 use dwell_core::time::{Span, Timeout};
+use dwell_lake::lab::lanes::Lane;
 use dwell_lake::sessionize::Agreement;
 use serde::Serialize;
 
@@ -197,21 +198,6 @@ pub struct SplitValue {
     pub to: Point,
     /// On the grid.
     pub grid: Vec<GridRow>,
-}
-
-/// One user under both timeouts.
-#[derive(Clone, Serialize, Debug)]
-pub struct Lane {
-    /// The user.
-    pub user: String,
-    /// When something was done, microseconds since 1970 in UTC.
-    pub activities_us: Vec<i64>,
-    /// From when to when something played in the background.
-    pub playing_us: Vec<(i64, i64)>,
-    /// Sessions under the first of the compared timeouts, from start to end.
-    pub from_us: Vec<(i64, i64)>,
-    /// Sessions under the other.
-    pub to_us: Vec<(i64, i64)>,
 }
 
 /// What others set by default, where they are known for it.

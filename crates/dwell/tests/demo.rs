@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dwell_core::time::Timestamp;
 use dwell_simulate::{Faults, IdText, Population, Recipe, SimulatedEvent, Simulation, TEN_YEARS, device_id, short_id};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Small, so that it is told in seconds by a build that is not a fast one.
 const SMALL: [&str; 6] = ["--users", "80", "--days", "4", "--seed", "5"];
@@ -108,7 +108,7 @@ impl Drop for Running {
 fn events_of(story: &Value, app: &Value) -> (String, u64) {
     let until = story["told_until"].as_i64().unwrap();
     let mut csv = String::from(
-        "user_id,timestamp,event,message_id,received_at,platform,device_id,player,position,total_length\n",
+        "user_id,timestamp,event,message_id,received_at,platform,country,device_id,player,position,total_length\n",
     );
     let (mut ids, mut copies) = (BTreeSet::new(), 0);
     for wave in app["waves"].as_array().unwrap() {
@@ -135,13 +135,14 @@ fn events_of(story: &Value, app: &Value) -> (String, u64) {
             let player = if event.player == 0 { String::new() } else { event.player.to_string() };
             writeln!(
                 csv,
-                "{},{},{},{},{},{},{},{player},{},{}",
+                "{},{},{},{},{},{},{},{},{player},{},{}",
                 short_id(number("first_user") + event.user),
                 when(event.original),
                 event.name,
                 IdText::of(event.message_id),
                 when(event.received_at),
                 event.platform,
+                event.country,
                 IdText::of(device_id(recipe.seed, event.user, event.device)),
                 said(event.position),
                 said(event.total_length),
@@ -193,6 +194,99 @@ fn session_of(row: &Value, user: &str) -> (String, Session) {
     (text("session_id"), session)
 }
 
+/// Compares the deep lab of an app with what `dwell lab` says of a file of the same events, to the digit.
+fn lab_is_that_of_the_file(server: &Running, folder: &Path, (app, key): (&str, &str)) {
+    let in_force = server.ask(&format!("/v1/policy?app={app}"), key)["timeout_seconds"].as_u64().unwrap();
+    let (timeout, versus) = (format!("{in_force}s"), format!("{}s", 2 * in_force));
+    for by in ["platform", "country"] {
+        let args = ["lab", "events.csv", "--policy", "policy.toml", "--app", app, "--by", by, "--json", "--quiet"];
+        let mut lab = Command::new(env!("CARGO_BIN_EXE_dwell"));
+        lab.current_dir(folder).args(args).args(["--timeout", &timeout, "--versus", &versus]);
+        let output = lab.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let file: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let path = format!("/v1/lab/detail?app={app}&by={by}&timeout={timeout}&versus={versus}");
+        let live = counted(server, &path, key);
+        let us = |value: &Value, name: &str| (value[name].as_f64().unwrap() * 1e6).round() as i64;
+        let mut rows = file["grid"].as_array().unwrap().iter();
+        assert_eq!(live["grid"].as_array().unwrap().len(), 64);
+        for point in live["grid"].as_array().unwrap() {
+            let row = rows.next().unwrap();
+            for (ours, theirs) in
+                [("timeout_seconds", "timeout_s"), ("sessions", "sessions"), ("one_activity", "one_activity")]
+            {
+                assert_eq!(point[ours], row[theirs], "{ours}: {point} {row}");
+            }
+            for name in ["total", "mean", "median", "p75", "p90", "p99"] {
+                let (ours, theirs) = (format!("{name}_length_seconds"), format!("{name}_length_us"));
+                assert_eq!(us(point, &ours), row[&*theirs].as_i64().unwrap(), "{name}: {point} {row}");
+            }
+            let per_user_and_day = point["per_user"].as_f64().unwrap() / live["days"].as_f64().unwrap();
+            assert!((per_user_and_day - row["per_user_and_day"].as_f64().unwrap()).abs() < 1e-9, "{point} {row}");
+        }
+        assert_eq!(live["advice"]["words"], file["advice"]["words"]);
+        for (ours, theirs) in [("users", "users"), ("activities", "activities")] {
+            assert_eq!(live[ours], file[theirs], "{ours}");
+        }
+        for (milestone, theirs) in
+            live["milestones"].as_array().unwrap().iter().zip(file["curve"]["milestones"].as_array().unwrap())
+        {
+            assert_eq!(milestone["sessions"], theirs["number"]);
+            assert_eq!(milestone["users"], theirs["users"][in_force as usize - 1]);
+            assert_eq!(milestone["versus_users"], theirs["users"][2 * in_force as usize - 1]);
+        }
+        let values = file["by"]["values"].as_array().unwrap();
+        assert!(1 < values.len(), "{by} has one value only");
+        assert_eq!(live["groups"].as_array().unwrap().len(), values.len());
+        for (group, value) in live["groups"].as_array().unwrap().iter().zip(values) {
+            for name in ["value", "users", "activities"] {
+                assert_eq!(group[name], value[name], "{name}: {group}");
+            }
+            for (ours, side) in [("", "from"), ("versus_", "to")] {
+                let side = &value[side];
+                assert_eq!(group[format!("{ours}sessions")], side["sessions"], "{group} {side}");
+                assert_eq!(
+                    us(group, &format!("{ours}total_length_seconds")),
+                    side["total_length_us"].as_i64().unwrap()
+                );
+            }
+        }
+        let lanes = file["lanes"].as_array().unwrap();
+        assert_eq!(live["lanes"].as_array().unwrap().len(), lanes.len());
+        assert!(10 < lanes.len(), "{}", lanes.len());
+        for (lane, theirs) in live["lanes"].as_array().unwrap().iter().zip(lanes) {
+            assert_eq!(lane["user"], theirs["user"]);
+            let begin = theirs["activities_us"][0].as_i64().unwrap();
+            for (ours, stretches) in [("sessions", "from_us"), ("versus_sessions", "to_us"), ("playing", "playing_us")]
+            {
+                let since = |at: &Value| (at.as_i64().unwrap() - begin) as f64 / 1e6;
+                let told: Vec<Value> = theirs[stretches]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|one| json!([since(&one[0]), since(&one[1])]))
+                    .collect();
+                assert_eq!(lane[ours], Value::Array(told), "{ours}");
+            }
+        }
+    }
+}
+
+/// Asks until the app was counted.
+fn counted(server: &Running, path: &str, key: &str) -> Value {
+    for _ in 0..300 {
+        let mut answer = server.ask(path, key);
+        assert_eq!(answer["failed"], Value::Null, "{answer}");
+        if answer["state"] == "ready" {
+            let counted = answer["counted"].take();
+            assert_eq!((&counted["is_whole"], &counted["events_missing"]), (&json!(true), &json!(0)), "{counted}");
+            return counted;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{path} was not counted within 30 s: {}", server.ask(path, key));
+}
+
 #[test]
 fn the_demo_shows_the_sessions_that_a_file_of_the_same_events_has_and_goes_on_where_it_stopped() {
     let place = tempfile::tempdir().unwrap();
@@ -223,6 +317,7 @@ fn the_demo_shows_the_sessions_that_a_file_of_the_same_events_has_and_goes_on_wh
         let known = server.ask(&format!("/v1/app?app={id}"), &key);
         assert!(known["events"]["duplicate"].as_u64().unwrap() <= copies, "{name} was told something twice: {known}");
         assert_eq!(known["events"]["late"], 0, "{name}: {known}");
+        lab_is_that_of_the_file(&server, place.path(), (id, &key));
         let mut shown = BTreeMap::new();
         for user in server.all(&format!("/v1/users?app={id}"), "users", &key) {
             let user = user.as_str().unwrap();

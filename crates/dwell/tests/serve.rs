@@ -197,7 +197,7 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    check_examples("api.md", 30);
+    check_examples("api.md", 31);
 }
 
 #[test]
@@ -283,6 +283,9 @@ fn a_query_that_cannot_be_read_is_a_problem_like_any_other() {
     for path in [
         "/v1/users?limit=many",
         "/v1/series",
+        "/v1/lab/detail?by=shoes",
+        "/v1/lab/detail?kind=shoes",
+        "/v1/lab/detail?timeout=25h",
         "/v1/sessions?after=-1",
         "/v1/sessions/stream?after=x",
         "/v1/sessions/stream?from=x",

@@ -5,6 +5,8 @@ import { describe, test } from 'node:test'
 import { csv, curveOf, histogram, nice, split, step, FROM, TO, type Lab } from '../src/model/curve.ts'
 import { hear, MOST, newest, readEvents, silence, type Statement } from '../src/model/feed.ts'
 import { change, count, moment, signed, signedSpan, span } from '../src/model/format.ts'
+import { adviceIn } from '../src/model/advice.ts'
+import { dayOf, nearest, onGrid } from '../src/model/detail.ts'
 import { lanes, place, visits, type Session } from '../src/model/lanes.ts'
 import { askedIn, csv as overviewCsv, queryOf, valueOf, METRICS, type Measures, type Overview } from '../src/model/overview.ts'
 import { withTimeout } from '../src/model/policy.ts'
@@ -266,4 +268,44 @@ describe('the feed', () => {
       assert.ok(asked <= 40, `${asked}`)
     }
   })
+})
+
+const GRID = [10, 60, 1800].map((timeout_seconds) => ({
+  timeout_seconds, sessions: 12_000 / timeout_seconds, per_day: 3, per_user: 2, one_activity: 3, total_length_seconds: 50, mean_length_seconds: 5,
+  median_length_seconds: timeout_seconds / 10, p75_length_seconds: 7, p90_length_seconds: 9, p99_length_seconds: 11,
+}))
+
+test('the timeout of the grid is the nearest by factor, and shares are of the sessions there', () => {
+  assert.equal(nearest(GRID, 24)?.timeout_seconds, 10)
+  assert.equal(nearest(GRID, 25)?.timeout_seconds, 60)
+  assert.equal(nearest(GRID, 86_400)?.timeout_seconds, 1800)
+  assert.equal(nearest([], 60), undefined)
+  assert.equal(onGrid('one_activity', GRID[0]!), 3 / 1200)
+  assert.equal(onGrid('one_activity', { ...GRID[0]!, sessions: 0 }), 0)
+})
+
+test('the day that is drawn of somebody is that of the zone on which most changes', () => {
+  // From 22:00 in Seoul on: the second evening two visits are one, the first nothing changes.
+  const lane = {
+    user: 'ada', begins_at: '2026-03-02T13:00:00Z', activities: [0, 600, 86_400, 88_200], foreground: [[0, 300], [86_400, 86_700]],
+    playing: [], idle: [[300, 600]], sessions: [[0, 600], [86_400, 86_400], [88_200, 88_200]], versus_sessions: [[0, 600], [86_400, 88_200]],
+  }
+  const seoul = dayOf('Asia/Seoul', lane)
+  assert.deepEqual([seoul.sessions, seoul.versus], [[[22, 22], [22.5, 22.5]], [[22, 22.5]]])
+  assert.deepEqual([seoul.activities, seoul.idle, seoul.all], [[22, 22.5], [], { sessions: 3, versus: 2 }])
+  assert.equal(new Date(seoul.at).toISOString(), '2026-03-03T13:00:00.000Z')
+  // A visit over midnight is cut there.
+  const late = dayOf('Asia/Seoul', { ...lane, sessions: [[0, 8000]], versus_sessions: [] })
+  assert.deepEqual(late.sessions, [[22, 24]])
+})
+
+test('a refusal and an advice are said in both languages, with their numbers', () => {
+  const advice = {
+    words: '', kind: null, timeout_seconds: null, low_seconds: null, high_seconds: null, depth: null, users: 3, gaps: 4, doubling: -0.03,
+    convention_low_seconds: 10, convention_high_seconds: 7200, refusal: { reason: 'too_few_users' as const, found: 3, needed: 50 },
+  }
+  assert.equal(adviceIn('en', advice), 'No advice: 3 people are too few to speak for the others, 50 are needed.')
+  assert.match(adviceIn('ko', { ...advice, refusal: { reason: 'unusual', at_seconds: 120, usual_seconds: 1800 } }), /2분.*30분/)
+  const sure = { ...advice, refusal: null, timeout_seconds: 900, low_seconds: 600, high_seconds: 1200, depth: 0.625 }
+  assert.match(adviceIn('en', sure), /^15 min, give or take \(10 min to 20 min\)\. A valley 62\.5 % deep/)
 })

@@ -36,8 +36,8 @@ try {
     ['dashboard-overview', '#/overview', 'canvas', 'en', 'light'],
     ['dashboard-overview-ko', '#/overview?metric=engaged', 'canvas', 'ko', 'dark'],
     ['dashboard-live', '#/live', 'section li', 'en', 'light'],
-    ['dashboard-lab', '#/lab?timeout=15m', '[role=slider]', 'en', 'light'],
-    ['dashboard-lab-ko', '#/lab?timeout=5m', '[role=slider]', 'ko', 'dark'],
+    ['dashboard-lab', '#/lab?timeout=15m', '.lanes .lane', 'en', 'light'],
+    ['dashboard-lab-ko', '#/lab?timeout=5m', '.lanes .lane', 'ko', 'dark'],
     ['dashboard-user', `#/users/${most[1]}`, '.lanes g', 'en', 'light'],
   ]) {
     await take(name, hash, there, locale, theme, { key })

@@ -14,6 +14,7 @@ pub mod lengths;
 pub mod live;
 pub mod milestones;
 pub mod nested;
+pub mod pattern;
 
 use alloc::vec::Vec;
 

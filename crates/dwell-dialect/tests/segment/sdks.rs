@@ -87,12 +87,12 @@ fn segment_kotlin() {
         &format!(r#"{{"batch":[{}],"sentAt":"2024-01-05T10:00:00.000Z","writeKey":"android-key"}}"#, batch.join(",")),
         &expect![[r#"
             key android-key
-            0 track action `Application Installed`, anonymous anon-1, id 07:00:00.000, device d-1, platform Android, 2024-01-05T07:00:05Z
-            1 track opened `Application Opened`, anonymous anon-1, id 07:00:01.000, device d-1, platform Android, 2024-01-05T07:00:06Z
-            2 track backgrounded `Application Backgrounded`, anonymous anon-1, id 07:05:00.000, device d-1, platform Android, 2024-01-05T07:05:05Z
-            3 track opened `Application Opened`, anonymous anon-1, id 07:05:00.300, device d-1, platform Android, 2024-01-05T07:05:05.3Z
-            4 track silent `Push Notification Received`, anonymous anon-1, id 08:00:00.000, device d-1, platform Android, 2024-01-05T08:00:05Z
-            5 track action `Application Updated`, anonymous anon-1, id 09:00:00.000, device d-1, platform Android, 2024-01-05T09:00:05Z
+            0 track action `Application Installed`, anonymous anon-1, id 07:00:00.000, device d-1, platform Android, version 2.1, 2024-01-05T07:00:05Z
+            1 track opened `Application Opened`, anonymous anon-1, id 07:00:01.000, device d-1, platform Android, version 2.1, 2024-01-05T07:00:06Z
+            2 track backgrounded `Application Backgrounded`, anonymous anon-1, id 07:05:00.000, device d-1, platform Android, version 2.1, 2024-01-05T07:05:05Z
+            3 track opened `Application Opened`, anonymous anon-1, id 07:05:00.300, device d-1, platform Android, version 2.1, 2024-01-05T07:05:05.3Z
+            4 track silent `Push Notification Received`, anonymous anon-1, id 08:00:00.000, device d-1, platform Android, version 2.1, 2024-01-05T08:00:05Z
+            5 track action `Application Updated`, anonymous anon-1, id 09:00:00.000, device d-1, platform Android, version 2.1, 2024-01-05T09:00:05Z
         "#]],
     );
 }
@@ -152,7 +152,7 @@ fn rudder_browser() {
             {"type":"group","channel":"web","context":{},"originalTimestamp":"2024-01-05T10:00:02.000Z","messageId":"r-3","anonymousId":"anon-1","userId":"ada","groupId":"g-1","traits":{},"event":null,"sentAt":"2024-01-05T10:00:04.000Z"}
         ],"sentAt":"2024-01-05T10:00:04.000Z"}"#,
         &expect![[r#"
-            0 page page `Home`, anonymous anon-1, id r-1, 2024-01-05T10:00:01Z
+            0 page page `Home`, anonymous anon-1, id r-1, version 3.31.6, 2024-01-05T10:00:01Z
             1 alias silent ``, user ada, anonymous anon-1, id r-2, old is ada, 2024-01-05T10:00:02Z
             2 group silent ``, user ada, anonymous anon-1, id r-3, 2024-01-05T10:00:03Z
         "#]],

@@ -562,3 +562,33 @@ fn rejections_say_where_and_why() {
     "#]],
     );
 }
+
+#[test]
+fn the_country_is_that_of_the_place_else_of_the_language_and_refuses_nothing() {
+    let long = "x".repeat(49);
+    check(
+        "/v1/batch",
+        &format!(
+            r#"{{"context":{{"locale":"fr-CA","app":{{"version":"1.0"}}}},"batch":[
+            {{"type":"track","userId":"ada","messageId":"1"}},
+            {{"type":"track","userId":"ada","messageId":"2","context":{{"location":{{"country":"South Korea"}},"locale":"en-US","app":{{"version":2.1}}}}}},
+            {{"type":"track","userId":"ada","messageId":"3","context":{{"location":{{"country":"kr"}}}}}},
+            {{"type":"track","userId":"ada","messageId":"4","context":{{"locale":"zh-Hant-tw"}}}},
+            {{"type":"track","userId":"ada","messageId":"5","context":{{"locale":"de_AT.UTF-8","app":null}}}},
+            {{"type":"track","userId":"ada","messageId":"6","context":{{"locale":"en","app":{{"version":""}}}}}},
+            {{"type":"track","userId":"ada","messageId":"7","context":{{"locale":["ko-KR"],"location":{{"country":{{"code":"KR"}}}},"app":{{"version":["2"]}}}}}},
+            {{"type":"track","userId":"ada","messageId":"8","context":{{"location":{{"country":"{long}"}},"app":{{"version":"{long}"}}}}}}
+        ]}}"#
+        ),
+        &expect![[r#"
+            0 track action ``, user ada, id 1, country CA, version 1.0, 2024-01-05T10:00:05Z
+            1 track action ``, user ada, id 2, country South Korea, version 2.1, 2024-01-05T10:00:05Z
+            2 track action ``, user ada, id 3, country KR, version 1.0, 2024-01-05T10:00:05Z
+            3 track action ``, user ada, id 4, country TW, version 1.0, 2024-01-05T10:00:05Z
+            4 track action ``, user ada, id 5, country AT, version 1.0, 2024-01-05T10:00:05Z
+            5 track action ``, user ada, id 6, 2024-01-05T10:00:05Z
+            6 track action ``, user ada, id 7, 2024-01-05T10:00:05Z
+            7 track action ``, user ada, id 8, 2024-01-05T10:00:05Z
+        "#]],
+    );
+}

@@ -59,6 +59,8 @@ fn line(event: &Event<'_>) -> String {
         ("device", event.device.as_deref()),
         ("platform", event.platform.as_deref()),
         ("campaign", event.campaign.as_deref()),
+        ("country", event.country.as_deref()),
+        ("version", event.app_version.as_deref()),
         ("player", event.player.as_deref()),
     ];
     for (word, said) in said {

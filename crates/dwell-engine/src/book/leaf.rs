@@ -242,6 +242,8 @@ mod tests {
             device: None,
             platform: None,
             campaign: None,
+            country: None,
+            app_version: None,
         };
         Link::of(&record, |_| dwell_core::time::Span::from_hours(1)).unwrap().1
     }

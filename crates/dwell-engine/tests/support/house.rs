@@ -133,6 +133,8 @@ fn bytes_of(said: &Said, link_from: Option<&str>, received_at: i64) -> Vec<u8> {
         device: (said.device != 0).then_some(device.as_str()),
         platform: Some("ios"),
         campaign: None,
+        country: None,
+        app_version: None,
     };
     let mut bytes = Vec::new();
     record.write(&mut bytes);

@@ -11,6 +11,7 @@
 //!
 //! Readers never ask what an event does to a session, and never look at the clock.
 
+pub mod archive;
 mod columns;
 mod delimited;
 mod error;

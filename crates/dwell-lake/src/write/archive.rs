@@ -40,6 +40,10 @@ pub struct ArchivedRow<'a> {
     pub platform: Option<&'a str>,
     /// Which campaign brought the user.
     pub campaign: Option<&'a str>,
+    /// In which country.
+    pub country: Option<&'a str>,
+    /// Which version of the app.
+    pub app_version: Option<&'a str>,
     /// Another id that is the same person from this event on.
     pub linked_id: Option<&'a str>,
     /// Where it stands in the log.
@@ -61,6 +65,8 @@ pub struct ArchiveColumns {
     device_id: StringBuilder,
     platform: StringDictionaryBuilder<Int32Type>,
     campaign: StringDictionaryBuilder<Int32Type>,
+    country: StringDictionaryBuilder<Int32Type>,
+    app_version: StringDictionaryBuilder<Int32Type>,
     linked_id: StringBuilder,
     log_offset: Int64Builder,
 }
@@ -80,6 +86,8 @@ impl<'a> Gather<ArchivedRow<'a>> for ArchiveColumns {
             Field::new("device_id", DataType::Utf8, true),
             Field::new("platform", word_type(), true),
             Field::new("campaign", word_type(), true),
+            Field::new("country", word_type(), true),
+            Field::new("app_version", word_type(), true),
             Field::new("linked_id", DataType::Utf8, true),
             Field::new("log_offset", DataType::Int64, false),
         ]))
@@ -99,6 +107,8 @@ impl<'a> Gather<ArchivedRow<'a>> for ArchiveColumns {
         self.device_id.append_option(row.device);
         self.platform.append_option(row.platform);
         self.campaign.append_option(row.campaign);
+        self.country.append_option(row.country);
+        self.app_version.append_option(row.app_version);
         self.linked_id.append_option(row.linked_id);
         self.log_offset.append_value(row.offset.cast_signed());
     }
@@ -117,6 +127,8 @@ impl<'a> Gather<ArchivedRow<'a>> for ArchiveColumns {
             Arc::new(self.device_id.finish()),
             Arc::new(self.platform.finish()),
             Arc::new(self.campaign.finish()),
+            Arc::new(self.country.finish()),
+            Arc::new(self.app_version.finish()),
             Arc::new(self.linked_id.finish()),
             Arc::new(self.log_offset.finish()),
         ]

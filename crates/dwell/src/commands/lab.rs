@@ -7,15 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use dwell_core::event::Weight;
-use dwell_core::lab::advice::{self, AppKind, Gap};
+use dwell_core::lab::Lab;
+use dwell_core::lab::advice::{self, AppKind};
 use dwell_core::lab::ledger::CurvePoint;
-use dwell_core::lab::{Lab, lengths::Missing};
 use dwell_core::policy::{Campaigns, Policy, Version};
-use dwell_core::presence::{Ground, Presence};
-use dwell_core::session::{ClosedSession, Sessionizer};
-use dwell_core::time::{Span, Timeout, Timestamp};
-use dwell_lake::lab::{LARGEST_SPLIT, LabSweep, SampledActivities, TruthCurve};
+use dwell_core::time::{Span, Timeout};
+use dwell_lake::lab::lanes::draw;
+use dwell_lake::lab::{LARGEST_SPLIT, LabSweep, TruthCurve};
 use dwell_lake::load::{Inputs, Loaded};
 use dwell_lake::question::Question;
 use dwell_lake::sessionize::Agreement;
@@ -31,8 +29,7 @@ use crate::page::html;
 use crate::policy_file::PolicyArgs;
 use crate::progress::Progress;
 use crate::report::{
-    AdviceReport, Compared, Curve, GridRow, Lane, Milestone, Point, Report, Split, SplitValue, VENDORS, gap_bins,
-    grid_rows,
+    AdviceReport, Compared, Curve, GridRow, Milestone, Point, Report, Split, SplitValue, VENDORS, gap_bins, grid_rows,
 };
 
 /// What to look at.
@@ -68,12 +65,6 @@ pub struct LabArgs {
 fn kind(word: &str) -> Result<AppKind, String> {
     AppKind::from_word(word).ok_or_else(|| format!("`{word}` is none of social, media, reading, game, shop"))
 }
-
-/// How many users are drawn.
-const LANES: usize = 20;
-
-/// A lane shows no more than this much of a user's time.
-const LANE_LENGTH: Span = Span::from_hours(7 * 24);
 
 /// Looks at every timeout, and says and writes what it saw.
 pub fn run(args: &LabArgs, progress: &Progress) -> anyhow::Result<()> {
@@ -140,16 +131,8 @@ fn swept<'q>(
         let mut swept = swept.into_iter();
         let mut all = swept.next().context("no thread looked at the log")?;
         swept.for_each(|other| all.merge(other));
-        let missing = all.labs.values().find_map(|lab| lab.grid().err().map(|Missing { .. }| lab.again()));
-        match missing {
-            // One lab of a split cannot know what the others miss: the second pass keeps everything for all.
-            Some(again) => {
-                empty = if args.by.is_some() {
-                    Lab::with_room(dwell_core::lab::lengths::Grid::standard(), &args.milestones, usize::MAX)
-                } else {
-                    again
-                }
-            }
+        match all.again() {
+            Some(again) => empty = again,
             None => return Ok(all),
         }
     }
@@ -183,12 +166,7 @@ fn look(
     let days = range.map_or(1.0, |(first, last)| ((last - first) as f64 / 86_400e6).max(1.0));
     let truth = swept.truth.as_ref().map(TruthCurve::agreement);
     let counted = swept.counted;
-    let sample = swept.sample.into_sorted();
-    let mut observed = advice::Sample::default();
-    for (index, silences) in sample.iter().enumerate() {
-        let gaps: Vec<Gap> = silences.0.iter().map(|(reach, until)| Gap { reach: *reach, until: *until }).collect();
-        observed.observe(index as u64, &gaps);
-    }
+    let observed = swept.sample.into_observed();
     let advice = observed.advise(&advice::Question { in_force: from, kind: args.kind, ..advice::Question::default() });
     let compared = compare(&curve, from, to);
     let lanes = swept.lanes.into_sorted();
@@ -210,7 +188,7 @@ fn look(
         curve: whole_curve(&lab, &curve, truth.as_deref()),
         gaps: gap_bins(&lab.ledger().gaps().collect::<Vec<u64>>()),
         by: args.by.as_ref().map(|column| split(column, &swept.labs, inputs, days, from, to)).transpose()?,
-        lanes: draw(&lanes, ruling, from, to),
+        lanes: draw(&lanes, &ruling.policy, from, to),
     })
 }
 
@@ -313,65 +291,6 @@ fn split(
     }
     values.sort_by(|one, other| other.users.cmp(&one.users).then_with(|| one.value.cmp(&other.value)));
     Ok(Split { column: column.to_owned(), values })
-}
-
-/// Draws the sampled users whom the change from one timeout to the other changes most.
-fn draw(sampled: &[SampledActivities], ruling: &Ruling, from: Timeout, to: Timeout) -> Vec<Lane> {
-    let under = |timeout: Timeout| {
-        let versions = ruling.policy.versions().iter();
-        let one = |version: &Version| Version {
-            timeout: Some(timeout),
-            platforms: Default::default(),
-            audiences: Vec::new(),
-            users: Default::default(),
-            ..version.clone()
-        };
-        Policy::from_versions(versions.map(one).collect())
-    };
-    let (from, to) = (under(from), under(to));
-    let mut lanes: Vec<Lane> = sampled.iter().map(|user| lane(user, &from, &to)).collect();
-    lanes.sort_by_key(|lane| {
-        let changed = lane.from_us.len().abs_diff(lane.to_us.len());
-        (std::cmp::Reverse(changed), std::cmp::Reverse(lane.playing_us.len().min(1)), lane.user.clone())
-    });
-    lanes.truncate(LANES);
-    lanes
-}
-
-fn lane(user: &SampledActivities, from: &Policy, to: &Policy) -> Lane {
-    let begin = user.activities.first().map_or(Timestamp::MIN, |first| first.happened_at);
-    let shown = user.activities.partition_point(|activity| activity.happened_at <= begin.plus(LANE_LENGTH));
-    let activities = &user.activities[..shown];
-    let sessions = |policy: &Policy| {
-        let standing = policy.standing_of(&user.user, &[], &[]);
-        let mut sessionizer = Sessionizer::new(&standing);
-        let mut sessions: Vec<ClosedSession> =
-            activities.iter().filter_map(|activity| sessionizer.observe(activity).ended).collect();
-        sessions.extend(sessionizer.advance(Timestamp::MAX));
-        let ends =
-            |closed: &ClosedSession| (closed.session.started_at.as_micros(), closed.session.ended_at.as_micros());
-        sessions.iter().map(ends).collect()
-    };
-    let standing = from.standing_of(&user.user, &[], &[]);
-    let mut presence = Presence::default();
-    let mut playing_us = Vec::new();
-    for activity in activities {
-        if activity.kind.weight() != Weight::Silent
-            && let Some(silence) = presence.silence_before(activity.happened_at, &standing)
-            && silence.ground == Ground::Background
-            && silence.after < silence.began()
-        {
-            playing_us.push((silence.after.as_micros(), silence.began().as_micros()));
-        }
-        presence.observe(activity, &standing);
-    }
-    Lane {
-        user: user.user.clone(),
-        activities_us: activities.iter().map(|activity| activity.happened_at.as_micros()).collect(),
-        playing_us,
-        from_us: sessions(from),
-        to_us: sessions(to),
-    }
 }
 
 fn write_curve(out: &mut impl Write, report: &Report) -> std::io::Result<()> {

@@ -135,6 +135,8 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
             ..machine(&log, &data, steady)
         }
     });
+    let archive_folder = config.log.archive_folder.clone().unwrap_or_else(|| data.join(archive::FOLDER));
+    house.archive = archive_folder.clone();
     let why_stopped = stopped.clone();
     house.stopping = stopping.clone();
     house.demo = demo;
@@ -151,7 +153,7 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
     let archive = archived.clone().map(|reached| Archive {
         log: log.clone(),
         data: data.clone(),
-        folder: config.log.archive_folder.clone().unwrap_or_else(|| data.join(archive::FOLDER)),
+        folder: archive_folder,
         every: config.log.archive_every,
         reached,
         clock: steady,

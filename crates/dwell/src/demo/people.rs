@@ -81,6 +81,9 @@ impl Crowd {
     }
 }
 
+/// Versions of the app, of which each person has one.
+const VERSIONS: [&str; 5] = ["4.2.0", "4.2.0", "4.2.0", "4.1.3", "3.9.1"];
+
 /// A message as a server's SDK of Segment would send it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,6 +114,18 @@ struct Playing {
 struct Context {
     os: Os,
     device: Device,
+    location: Location,
+    app: Version,
+}
+
+#[derive(Serialize)]
+struct Location {
+    country: &'static str,
+}
+
+#[derive(Serialize)]
+struct Version {
+    version: &'static str,
 }
 
 #[derive(Serialize)]
@@ -165,6 +180,8 @@ impl Deed {
             context: Context {
                 os: Os { name: event.platform },
                 device: Device { id: IdText::of(device_id(self.seed, event.user, event.device)).to_string() },
+                location: Location { country: event.country },
+                app: Version { version: VERSIONS[(self.user % VERSIONS.len() as u64) as usize] },
             },
         }
     }

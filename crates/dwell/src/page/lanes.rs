@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use dwell_lake::lab::lanes::Lane;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::draw::coordinate;
 use super::scale::seconds;
 use crate::human::count;
-use crate::report::{Lane, Report};
+use crate::report::Report;
 
 /// No more users are drawn.
 const MOST: usize = 20;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use dwell_lake::lab::lanes::Lane;
+
 use crate::report::{
-    AdviceReport, Compared, Curve, GapBin, GridRow, Lane, Milestone, Point, Report, Split, SplitValue, TruthRow,
-    VENDORS,
+    AdviceReport, Compared, Curve, GapBin, GridRow, Milestone, Point, Report, Split, SplitValue, TruthRow, VENDORS,
 };
 
 /// A user id that would run if it were not escaped.
@@ -81,7 +82,9 @@ pub fn report() -> Report {
         lanes: vec![Lane {
             user: HOSTILE.to_owned(),
             activities_us: [0, 10, 1210, 8410].map(second).to_vec(),
+            foreground_us: vec![(second(0), second(10))],
             playing_us: vec![(second(10), second(300))],
+            idle_us: vec![(second(300), second(1210))],
             from_us: vec![(second(0), second(1210)), (second(8410), second(8410))],
             to_us: vec![(second(0), second(10)), (second(1210), second(1210)), (second(8410), second(8410))],
         }],

@@ -6,6 +6,7 @@ mod clock;
 mod disk_fails;
 mod doctor;
 mod full_disk;
+mod lab_detail;
 mod retention;
 mod socket;
 mod support;

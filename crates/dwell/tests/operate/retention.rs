@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::Server;
 
 /// The segments there are, oldest first.
-fn segments(server: &Server) -> Vec<PathBuf> {
+pub fn segments(server: &Server) -> Vec<PathBuf> {
     let inside = fs::read_dir(server.data.join("log")).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<PathBuf> = inside.filter(|path| path.extension().is_some_and(|end| end == "segment")).collect();
     paths.sort();
@@ -17,7 +17,7 @@ fn segments(server: &Server) -> Vec<PathBuf> {
 }
 
 /// Makes files look as if they had last been written so long ago.
-fn age(paths: &[PathBuf], by: Duration) {
+pub fn age(paths: &[PathBuf], by: Duration) {
     for path in paths {
         let file = fs::File::options().write(true).open(path).unwrap();
         let at = file.metadata().unwrap().modified().unwrap() - by;

@@ -136,6 +136,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/lab/detail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the ledger of the lab does not know: quantiles, sessions of one activity, milestones, advice, who is changed most.
+         * @description All events of the app are counted anew for it, out of the archive and the log, under the policy in force. Whoever asks starts that; it goes on in the background, one app at a time, and what it finds is kept for a minute at least and for twenty times as long as it took. While `counted` is null, come again: `counting` says how far it is. It is exact for the events that were found; `is_whole` says whether these are all that the server was ever told of.
+         */
+        get: operations["getLabDetail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/overview": {
         parameters: {
             query?: never;
@@ -1187,6 +1207,143 @@ export interface components {
             total_length_seconds: number;
             mean_length_seconds: number;
         };
+        LabDetail: {
+            app: string;
+            /** @description The app's timeout now. */
+            in_force_seconds: number;
+            /**
+             * @description `waiting`: another app is being counted, or it failed.
+             * @enum {string}
+             */
+            state: "ready" | "counting" | "waiting";
+            /** @description How much of a counting is done; null where none is under way. */
+            counting: number | null;
+            /** @description Why the app could not be counted when it was last tried. */
+            failed: string | null;
+            /** @description Up to which record of the log the engine has read. */
+            read_up_to: number;
+            counted: components["schemas"]["LabCounted"] | null;
+        };
+        LabCounted: {
+            /** Format: date-time */
+            counted_at: string;
+            took_seconds: number;
+            /** @description Up to which record of the log it is right. */
+            read_up_to: number;
+            /** @description The newest version of the app's policy then; 0 where there was none. */
+            policy_version: number;
+            /** @description All events were found that the engine had read. */
+            is_whole: boolean;
+            /** @description Events that were found. */
+            events: number;
+            /** @description Events that the engine had read and that are neither in the log any more nor in the archive. */
+            events_missing: number;
+            /** Format: date-time */
+            first_event_at: string | null;
+            /** Format: date-time */
+            last_event_at: string | null;
+            /**
+             * Format: date-time
+             * @description The latest moment that any event tells of: when it happened or came in.
+             */
+            told_until: string | null;
+            /** @description Events that went into the lab. */
+            activities: number;
+            silent: number;
+            duplicate: number;
+            /** @description Events that came later than is allowed, and were left out. */
+            late: number;
+            /** @description Users with a session. */
+            users: number;
+            /** @description Days from the first event to the last, at least one. */
+            days: number;
+            timeout_seconds: number;
+            versus_seconds: number;
+            /** @description 64 timeouts. */
+            grid: components["schemas"]["LabGridPoint"][];
+            /** @description How many users reach so many sessions. */
+            milestones: {
+                sessions: number;
+                users: number;
+                versus_users: number;
+            }[];
+            advice: components["schemas"]["LabAdvice"];
+            /** @enum {string} */
+            by: "platform" | "country" | "version" | "pattern";
+            groups: components["schemas"]["LabGroup"][];
+            /** @description Of 1,000 users drawn by the hash of their ids, the 20 whose number of sessions changes most: the first seven days of each. */
+            lanes: components["schemas"]["LabLane"][];
+        };
+        LabGridPoint: {
+            timeout_seconds: number;
+            sessions: number;
+            per_day: number;
+            per_user: number;
+            /** @description Sessions of one activity. */
+            one_activity: number;
+            total_length_seconds: number;
+            mean_length_seconds: number;
+            median_length_seconds: number;
+            p75_length_seconds: number;
+            p90_length_seconds: number;
+            p99_length_seconds: number;
+        };
+        LabAdvice: {
+            /** @description In English, as `dwell lab` says it. */
+            words: string;
+            /** @enum {string|null} */
+            kind: "social" | "media" | "reading" | "game" | "shop" | null;
+            /** @description The timeout; null where none is advised. */
+            timeout_seconds: number | null;
+            low_seconds: number | null;
+            high_seconds: number | null;
+            /** @description How deep the valley is, from 0 to 1. */
+            depth: number | null;
+            refusal: {
+                /** @enum {string} */
+                reason: "too_few_users" | "too_few_gaps" | "no_valley" | "shallow" | "unsteady" | "wide" | "nested" | "several" | "unusual" | "night" | "thin" | "two_crowds";
+                found?: number;
+                needed?: number;
+                low_seconds?: number;
+                high_seconds?: number;
+                at_seconds?: number;
+                usual_seconds?: number;
+            } | null;
+            /** @description From here on the gaps do not choose. */
+            convention_low_seconds: number;
+            /** @description Up to here they do not. */
+            convention_high_seconds: number;
+            users: number;
+            gaps: number;
+            /** @description By which share the sessions change if the timeout in force is doubled. */
+            doubling: number;
+        };
+        LabGroup: {
+            /** @description Empty where nothing was said. Null stands for all users whose value is none of the eight with the most events. */
+            value: string | null;
+            users: number;
+            activities: number;
+            sessions: number;
+            total_length_seconds: number;
+            mean_length_seconds: number;
+            versus_sessions: number;
+            versus_total_length_seconds: number;
+            versus_mean_length_seconds: number;
+        };
+        /** @description One user, exactly. Moments are seconds since the first activity. */
+        LabLane: {
+            user: string;
+            /** Format: date-time */
+            begins_at: string;
+            activities: number[];
+            foreground: components["schemas"]["LabStretches"];
+            playing: components["schemas"]["LabStretches"];
+            idle: components["schemas"]["LabStretches"];
+            sessions: components["schemas"]["LabStretches"];
+            versus_sessions: components["schemas"]["LabStretches"];
+        };
+        /** @description From when to when. */
+        LabStretches: number[][];
         /** @description `session` stands in session.ended and session.amended. */
         Statement: {
             number: number;
@@ -1943,6 +2100,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Lab"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotRead"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    getLabDetail: {
+        parameters: {
+            query?: {
+                /** @description The timeout that is tried: the one in force unless said. */
+                timeout?: string;
+                /** @description The timeout to compare with: the one in force unless said. */
+                versus?: string;
+                /** @description By what users are told apart: each counts under the value of their first activity, or under how they use the app. */
+                by?: "platform" | "country" | "version" | "pattern";
+                /** @description What kind of app it is, for the advice. */
+                kind?: "social" | "media" | "reading" | "game" | "shop";
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was counted, or how far that is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabDetail"];
                 };
             };
             400: components["responses"]["BadQuery"];

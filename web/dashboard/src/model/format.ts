@@ -66,3 +66,9 @@ export function day(locale: Locale, zone: string, at: string | number): string {
     timeZone: zone, weekday: 'short', day: 'numeric', month: 'short',
   }).format(new Date(at))
 }
+
+/** A share in percent: 12.5 %; in Korean 12.5%. */
+export function percent(locale: Locale, share: number): string {
+  const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(share * 100)
+  return locale === 'ko' ? `${number}%` : `${number} %`
+}

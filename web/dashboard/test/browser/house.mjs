@@ -99,8 +99,9 @@ export function people(binary, users, days, { population = 'mixed', ago = 1 } = 
   fs.rmSync(file)
   lines.sort((a, b) => (a.originalTimestamp < b.originalTimestamp ? -1 : 1))
   const later = Date.now() - Date.parse(lines.at(-1).originalTimestamp) - ago * 1000
-  return lines.map(({ type, userId, event, originalTimestamp, messageId, context, properties }) => ({
-    type, userId: userId.slice(0, 8), event, messageId, context, properties,
+  return lines.map(({ type, userId, event, originalTimestamp, messageId, context, properties, country }) => ({
+    type, userId: userId.slice(0, 8), event, messageId, properties,
+    context: { ...context, location: { country }, app: { version: Number(userId.slice(-1)) % 3 ? '4.2.0' : '4.1.3' } },
     originalTimestamp: new Date(Date.parse(originalTimestamp) + later).toISOString(),
   }))
 }

@@ -1,0 +1,217 @@
+//! Events out of the archive of a server, as it wrote them.
+
+use std::fs::{self, File};
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray};
+use dwell_core::event::EventKind;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::write::archive::ArchivedRow;
+
+/// So many rows are read at once.
+const ROWS_AT_ONCE: usize = 8 * 1024;
+
+/// Why the archive cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The folder or a file in it.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that is no Parquet, or a damaged one.
+    #[error("cannot read {path}: {source}")]
+    Parquet {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        source: parquet::errors::ParquetError,
+    },
+    /// A file that no server wrote into its archive.
+    #[error("{path} is none of the archive's: it has no column {column} of the kind that is written")]
+    Column {
+        /// Which.
+        path: PathBuf,
+        /// What is missing.
+        column: &'static str,
+    },
+}
+
+/// One file of an app's archive.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct ArchiveFile {
+    /// Where in the log the first event of the file's stretch stands, which may be one of another app.
+    first: u64,
+    path: PathBuf,
+}
+
+/// Hands on the events of an app that stood at these offsets of the log, in order, some at a time, until somebody breaks off.
+///
+/// A folder that is not there has none. What was written twice comes twice, under the same offset.
+pub fn read<B>(
+    folder: &Path,
+    offsets: Range<u64>,
+    mut take: impl FnMut(&[ArchivedRow<'_>]) -> ControlFlow<B>,
+) -> Result<ControlFlow<B>, ArchiveError> {
+    let files = files(folder)?;
+    for (place, file) in files.iter().enumerate() {
+        let ends_before = files.get(place + 1).is_some_and(|next| next.first <= offsets.start);
+        if ends_before || offsets.end <= file.first {
+            continue;
+        }
+        if let ControlFlow::Break(why) = read_file(&file.path, &offsets, &mut take)? {
+            return Ok(ControlFlow::Break(why));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Returns the files of an app's archive, in order of the log.
+fn files(folder: &Path) -> Result<Vec<ArchiveFile>, ArchiveError> {
+    let failed = |source| ArchiveError::Io { path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let is_whole = path.extension().is_some_and(|end| end == "parquet");
+        let number = path.file_stem().and_then(|name| name.to_str()?.rsplit_once('-')?.1.parse().ok());
+        if let Some(first) = number.filter(|_| is_whole) {
+            files.push(ArchiveFile { first, path });
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_file<B>(
+    path: &Path,
+    offsets: &Range<u64>,
+    take: &mut impl FnMut(&[ArchivedRow<'_>]) -> ControlFlow<B>,
+) -> Result<ControlFlow<B>, ArchiveError> {
+    let damaged = |source| ArchiveError::Parquet { path: path.to_owned(), source };
+    let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+    for batch in builder.with_batch_size(ROWS_AT_ONCE).build().map_err(damaged)? {
+        let batch = batch.map_err(|error| damaged(error.into()))?;
+        let columns = Columns::of(&batch).map_err(|column| ArchiveError::Column { path: path.to_owned(), column })?;
+        let rows: Vec<ArchivedRow<'_>> =
+            (0..batch.num_rows()).map(|row| columns.row(row)).filter(|row| offsets.contains(&row.offset)).collect();
+        if let ControlFlow::Break(why) = take(&rows) {
+            return Ok(ControlFlow::Break(why));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// The columns of some rows, by name.
+struct Columns<'b> {
+    user_id: Texts<'b>,
+    timestamp: &'b ArrayRef,
+    event: Texts<'b>,
+    name: Texts<'b>,
+    message_id: Texts<'b>,
+    derived_message_id: Texts<'b>,
+    received_at: &'b ArrayRef,
+    remaining: &'b ArrayRef,
+    player: Texts<'b>,
+    device: Texts<'b>,
+    platform: Texts<'b>,
+    campaign: Texts<'b>,
+    country: Texts<'b>,
+    app_version: Texts<'b>,
+    linked_id: Texts<'b>,
+    log_offset: &'b ArrayRef,
+}
+
+/// Texts, each written out or as the number of a word.
+enum Texts<'b> {
+    Plain(&'b StringArray),
+    Words(&'b DictionaryArray<Int32Type>, &'b StringArray),
+    /// The file is older than the column.
+    Unknown,
+}
+
+impl Texts<'_> {
+    fn at(&self, row: usize) -> Option<&str> {
+        match self {
+            Texts::Plain(texts) => texts.is_valid(row).then(|| texts.value(row)),
+            Texts::Words(keys, words) => keys.key(row).map(|key| words.value(key)),
+            Texts::Unknown => None,
+        }
+    }
+}
+
+impl<'b> Columns<'b> {
+    fn of(batch: &'b RecordBatch) -> Result<Self, &'static str> {
+        let texts = |column: &'static str| -> Result<Texts<'b>, &'static str> {
+            let found = batch.column_by_name(column).ok_or(column)?;
+            if let Some(texts) = found.as_string_opt::<i32>() {
+                return Ok(Texts::Plain(texts));
+            }
+            let words = found.as_dictionary_opt::<Int32Type>().ok_or(column)?;
+            Ok(Texts::Words(words, words.values().as_string_opt::<i32>().ok_or(column)?))
+        };
+        let newer = |column: &'static str| match batch.column_by_name(column) {
+            Some(_) => texts(column),
+            None => Ok(Texts::Unknown),
+        };
+        let numbers = |column: &'static str, is: fn(&ArrayRef) -> bool| {
+            batch.column_by_name(column).filter(|found| is(found)).ok_or(column)
+        };
+        let is_time = |found: &ArrayRef| found.as_primitive_opt::<TimestampMicrosecondType>().is_some();
+        Ok(Columns {
+            user_id: texts("user_id")?,
+            timestamp: numbers("timestamp", is_time)?,
+            event: texts("event")?,
+            name: texts("name")?,
+            message_id: texts("message_id")?,
+            derived_message_id: texts("derived_message_id")?,
+            received_at: numbers("received_at", is_time)?,
+            remaining: numbers("remaining", |found| found.as_primitive_opt::<Float64Type>().is_some())?,
+            player: texts("player")?,
+            device: texts("device_id")?,
+            platform: texts("platform")?,
+            campaign: texts("campaign")?,
+            country: newer("country")?,
+            app_version: newer("app_version")?,
+            linked_id: texts("linked_id")?,
+            log_offset: numbers("log_offset", |found| found.as_primitive_opt::<Int64Type>().is_some())?,
+        })
+    }
+
+    fn row(&self, row: usize) -> ArchivedRow<'_> {
+        let micros = |column: &ArrayRef| column.as_primitive::<TimestampMicrosecondType>().value(row);
+        let remaining = self.remaining.as_primitive::<Float64Type>();
+        let kind = self.event.at(row).and_then(|word| EventKind::ALL.into_iter().find(|kind| kind.word() == word));
+        ArchivedRow {
+            user_id: self.user_id.at(row).unwrap_or_default(),
+            happened_at: micros(self.timestamp),
+            // A word that nobody wrote proves nothing.
+            kind: kind.unwrap_or(EventKind::Silent),
+            name: self.name.at(row),
+            message_id: self.message_id.at(row),
+            derived_message_id: self.derived_message_id.at(row),
+            received_at: micros(self.received_at),
+            remaining: remaining.is_valid(row).then(|| (remaining.value(row) * 1e6).round() as i64),
+            player: self.player.at(row),
+            device: self.device.at(row),
+            platform: self.platform.at(row),
+            campaign: self.campaign.at(row),
+            country: self.country.at(row),
+            app_version: self.app_version.at(row),
+            linked_id: self.linked_id.at(row),
+            offset: self.log_offset.as_primitive::<Int64Type>().value(row).cast_unsigned(),
+        }
+    }
+}

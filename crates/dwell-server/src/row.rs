@@ -1,0 +1,30 @@
+//! An event of the log as the archive has it.
+
+use dwell_engine::Record;
+use dwell_lake::write::archive::ArchivedRow;
+use dwell_store::Offset;
+
+/// Returns a record of the log as a row of the archive; `None` for a kind that is none.
+#[must_use]
+pub fn archived<'a>(record: &Record<'a>, offset: Offset) -> Option<ArchivedRow<'a>> {
+    let (given, derived) =
+        if record.message_id_is_derived { (None, Some(record.message_id)) } else { (Some(record.message_id), None) };
+    Some(ArchivedRow {
+        user_id: record.user,
+        happened_at: record.happened_at,
+        kind: record.event_kind()?,
+        name: record.name,
+        message_id: given,
+        derived_message_id: derived,
+        received_at: record.received_at,
+        remaining: record.remaining,
+        player: record.player,
+        device: record.device,
+        platform: record.platform,
+        campaign: record.campaign,
+        country: record.country,
+        app_version: record.app_version,
+        linked_id: record.link_from,
+        offset: offset.number(),
+    })
+}
