@@ -17,6 +17,7 @@ pub mod handover;
 pub mod id;
 pub mod lab;
 pub mod law;
+mod names;
 pub mod policy;
 pub mod presence;
 pub mod profile;

@@ -4,8 +4,6 @@
 //! rest is not written. What a change of the rules does to the state is not decided here: the state is read as it was,
 //! and whoever reads it says what holds from now on. The same state gives the same bytes.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -14,6 +12,7 @@ use crate::bytes::{Reader, Writer};
 use crate::engagement::Parts;
 use crate::event::{Activity, EventKind};
 use crate::id::SessionId;
+use crate::names::Names;
 use crate::policy::{Decided, Source, Standing};
 use crate::presence::{Ground, Presence};
 use crate::session::{ClosedSession, EndReason, Session, Sessionizer};
@@ -21,7 +20,7 @@ use crate::time::{Span, Timeout, Timestamp};
 use crate::timeline::{Entry, Stated, Timeline};
 
 /// The form that is written. Bytes of any other are refused.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// More than any user does, and far from where counting would end.
 const MOST_EVENTS: u64 = 1 << 48;
@@ -31,7 +30,7 @@ const MOST_KEYS: u64 = u32::MAX as u64;
 
 /// The fewest bytes that each takes: a number of them is believed only when there are as many bytes.
 const SMALLEST_ENTRY: usize = 3;
-const SMALLEST_NAME: usize = 2;
+const SMALLEST_NAME: usize = 3;
 const SMALLEST_STATED: usize = 32;
 const SMALLEST_PLAYER: usize = 2;
 const SMALLEST_KEY: usize = 1;
@@ -161,24 +160,25 @@ impl<'p> Timeline<'p> {
 
     /// Writes the names that are known and are those of no entry.
     fn write_other_names(&self, writer: &mut Writer<'_>) {
-        let is_an_entry = |name: &str, at: Timestamp| {
+        let is_an_entry = |under: u32, name: &str, at: Timestamp| {
             let place = |entry: &Entry| (entry.activity.happened_at, &*entry.message_id).cmp(&(at, name));
-            // Handovers of the same name may lie beside it.
+            // Handovers of the same name may lie beside it, and what came under another id.
             let first = self.entries.partition_point(|entry| place(entry) == Ordering::Less);
             let mut alike = self.entries[first..].iter().take_while(|entry| place(entry) == Ordering::Equal);
-            alike.any(is_named)
+            alike.any(|entry| entry.under == under && is_named(entry))
         };
         let named = self.entries.iter().filter(|entry| is_named(entry)).count();
         // Most often there are none, and nothing is looked for.
         let others: Vec<_> = if named == self.known.len() {
             Vec::new()
         } else {
-            self.known.iter().filter(|(name, at)| !is_an_entry(name, **at)).collect()
+            self.known.iter().filter(|(under, name, at)| !is_an_entry(*under, name, *at)).collect()
         };
         writer.number(others.len() as u64);
-        for (name, at) in others {
+        for (under, name, at) in others {
+            writer.number(under.into());
             writer.text(name);
-            writer.moment(*at);
+            writer.moment(at);
         }
     }
 }
@@ -194,16 +194,17 @@ fn is_named(entry: &Entry) -> bool {
 
 fn write_entries(writer: &mut Writer<'_>, entries: &[Entry]) {
     writer.number(entries.len() as u64);
-    let mut before = Activity::new(writer.anchor(), EventKind::Silent);
+    let mut before = (0, Activity::new(writer.anchor(), EventKind::Silent));
     for (place, entry) in entries.iter().enumerate() {
         let Activity { happened_at, kind, remaining, player, device, platform, campaign } = entry.activity;
-        let has_keys = (device, platform, campaign) != (before.device, before.platform, before.campaign);
+        let keys = |under, of: &Activity| [under, of.device, of.platform, of.campaign];
+        let has_keys = keys(entry.under, &entry.activity) != keys(before.0, &before.1);
         let head = flag(remaining.is_some(), HAS_REMAINING) | flag(player != 0, HAS_PLAYER) | flag(has_keys, HAS_KEYS);
         writer.byte(kind as u8 | head | flag(entry.is_handover, IS_HANDOVER));
         if place == 0 {
             writer.moment(happened_at);
         } else {
-            writer.later(before.happened_at, happened_at);
+            writer.later(before.1.happened_at, happened_at);
         }
         if let Some(remaining) = remaining {
             writer.span(remaining);
@@ -212,10 +213,10 @@ fn write_entries(writer: &mut Writer<'_>, entries: &[Entry]) {
             writer.number(player.into());
         }
         if has_keys {
-            [device, platform, campaign].into_iter().for_each(|key| writer.number(key.into()));
+            [entry.under, device, platform, campaign].into_iter().for_each(|key| writer.number(key.into()));
         }
         writer.text(&entry.message_id);
-        before = entry.activity;
+        before = (entry.under, entry.activity);
     }
 }
 
@@ -223,6 +224,7 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, BadSnapshot> {
     let count = reader.count(SMALLEST_ENTRY)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
     let mut before = Activity::new(Timestamp::MIN, EventKind::Silent);
+    let mut under = 0;
     for place in 0..count {
         let head = reader.byte()?;
         let is_handover = head & IS_HANDOVER != 0;
@@ -239,11 +241,12 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, BadSnapshot> {
             activity.player = read_key(reader)?;
         }
         if head & HAS_KEYS != 0 {
+            under = read_key(reader)?;
             (activity.device, activity.platform, activity.campaign) =
                 (read_key(reader)?, read_key(reader)?, read_key(reader)?);
         }
         before = activity;
-        let entry = Entry { activity, message_id: reader.text()?, is_handover };
+        let entry = Entry { under, activity, message_id: reader.text()?, is_handover };
         if entries.last().is_some_and(|last| last.order(&entry) == Ordering::Greater) {
             return Err(reader.bad(Flaw::Order));
         }
@@ -252,17 +255,19 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, BadSnapshot> {
     Ok(entries)
 }
 
-fn read_names(reader: &mut Reader<'_>, entries: &[Entry]) -> Result<BTreeMap<Box<str>, Timestamp>, BadSnapshot> {
-    let count = reader.count(SMALLEST_NAME)?;
-    let mut names: Vec<(Box<str>, Timestamp)> = Vec::with_capacity(count + entries.len());
-    for _ in 0..count {
-        names.push((reader.text()?, reader.moment()?));
+fn read_names(reader: &mut Reader<'_>, entries: &[Entry]) -> Result<Names, BadSnapshot> {
+    let mut names = Names::default();
+    for _ in 0..reader.count(SMALLEST_NAME)? {
+        if !names.insert(read_key(reader)?, reader.text()?, reader.moment()?) {
+            return Err(reader.bad(Flaw::Twice));
+        }
     }
-    let named = entries.iter().filter(|entry| is_named(entry));
-    names.extend(named.map(|entry| (entry.message_id.clone(), entry.activity.happened_at)));
-    let all = names.len();
-    let known: BTreeMap<Box<str>, Timestamp> = names.into_iter().collect();
-    if known.len() == all { Ok(known) } else { Err(reader.bad(Flaw::Twice)) }
+    for entry in entries.iter().filter(|entry| is_named(entry)) {
+        if !names.insert(entry.under, entry.message_id.clone(), entry.activity.happened_at) {
+            return Err(reader.bad(Flaw::Twice));
+        }
+    }
+    Ok(names)
 }
 
 fn write_sessionizer(writer: &mut Writer<'_>, sessionizer: &Sessionizer<'_>, settled: u64) {

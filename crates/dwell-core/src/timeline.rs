@@ -3,7 +3,6 @@
 //! The same events give the same sessions, ids and totals in every order and however often they come (law L3).
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -11,6 +10,7 @@ use core::cmp::Ordering;
 use crate::engagement::Engagement;
 use crate::event::{Activity, EventKind, Outcome, is_late, order};
 use crate::id::SessionId;
+use crate::names::Names;
 use crate::policy::Standing;
 use crate::presence::{Judge, Presence};
 use crate::session::{ClosedSession, EndReason, Session, Sessionizer};
@@ -38,8 +38,21 @@ pub struct Effects {
     pub stated: Vec<Stated>,
 }
 
+/// What came under some ids of a user and is not settled: what can go along when they are another person's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Portion {
+    /// Its events in order: under which id each came, what the rules see of it, and its name.
+    pub events: Vec<(u32, Activity, Box<str>)>,
+    /// The names of events that left no trace: under which id each came, and when it happened.
+    pub silent: Vec<(u32, Box<str>, Timestamp)>,
+    /// The latest moment that a bell told; [`Timestamp::MIN`] before any did.
+    pub now: Timestamp,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Entry {
+    /// The key of the id under which it came; 0 is the user's own.
+    pub(crate) under: u32,
     pub(crate) activity: Activity,
     /// Of a handover, the name of the other one's event: nobody's duplicate here.
     pub(crate) message_id: Box<str>,
@@ -68,8 +81,8 @@ pub struct Timeline<'p> {
     pub(crate) settled_until: Timestamp,
     pub(crate) settled_first: Box<str>,
     pub(crate) entries: Vec<Entry>,
-    /// The names of events, also of those that left no trace, and when they happened.
-    pub(crate) known: BTreeMap<Box<str>, Timestamp>,
+    /// The names of events, also of those that left no trace.
+    pub(crate) known: Names,
     pub(crate) live: Sessionizer<'p>,
     pub(crate) stated: Vec<Stated>,
     /// The session closed by the bell: stated, though the user might still prove to have been there.
@@ -93,7 +106,7 @@ impl<'p> Timeline<'p> {
             settled_until: Timestamp::MIN,
             settled_first: "".into(),
             entries: Vec::new(),
-            known: BTreeMap::new(),
+            known: Names::default(),
             live: Sessionizer::new(standing),
             stated: Vec::new(),
             rung: None,
@@ -104,25 +117,39 @@ impl<'p> Timeline<'p> {
 
     /// Takes an event, in any order. `message_id` names it within the app; an empty one is nobody's duplicate.
     pub fn observe(&mut self, activity: &Activity, message_id: &str, received_at: Timestamp) -> Effects {
+        self.observe_under(0, activity, message_id, received_at)
+    }
+
+    /// Takes an event that came under another id of the user, which has a key of its own; 0 is the user's own id.
+    ///
+    /// It makes no difference to sessions. But a name under one id is nobody's duplicate under another, and the id may turn
+    /// out to be somebody else ([`Timeline::take_out`]).
+    pub fn observe_under(
+        &mut self,
+        under: u32,
+        activity: &Activity,
+        message_id: &str,
+        received_at: Timestamp,
+    ) -> Effects {
         let nothing = |outcome| Effects { outcome, retracted: Vec::new(), stated: Vec::new() };
         let lateness = self.standing.rules_at(activity.happened_at).allowed_lateness;
         // Lateness is a property of the record alone, so it comes before what else has arrived.
         if is_late(activity.happened_at, received_at, lateness) {
             return nothing(Outcome::Late);
         }
-        if self.known.contains_key(message_id) {
+        if self.known.contains(under, message_id) {
             return nothing(Outcome::Duplicate);
         }
         if activity.happened_at < self.settled_until {
             return nothing(Outcome::Late);
         }
         if !message_id.is_empty() {
-            self.known.insert(message_id.into(), activity.happened_at);
+            self.known.insert(under, message_id.into(), activity.happened_at);
         }
         if activity.kind == EventKind::Silent {
             return nothing(Outcome::Silent);
         }
-        let place = self.put(Entry { activity: *activity, message_id: message_id.into(), is_handover: false });
+        let place = self.put(Entry { under, activity: *activity, message_id: message_id.into(), is_handover: false });
         if place + 1 == self.entries.len() { self.append() } else { self.amend(place) }
     }
 
@@ -138,6 +165,7 @@ impl<'p> Timeline<'p> {
             .iter()
             .filter(|(at, _)| from <= *at)
             .map(|(at, message_id)| Entry {
+                under: 0,
                 activity: Activity { device, ..Activity::new(*at, EventKind::UserChanged) },
                 message_id: (*message_id).into(),
                 is_handover: true,
@@ -153,12 +181,47 @@ impl<'p> Timeline<'p> {
         for entry in now {
             self.put(entry);
         }
-        let (_, closed) = self.read_anew(None);
-        // Whether the bell has rung is known: it rings for what was behind a handover as for anything else.
-        let rung = self.ring();
-        let before = core::mem::take(&mut self.stated).into_iter().chain(self.rung.take()).collect();
-        let (stated, retracted) = self.say(before, closed, rung);
-        effects(Outcome::Silent, retracted, stated)
+        self.say_anew()
+    }
+
+    /// Takes out what came under some ids and is not settled, as if it had never come. Who takes out the user's own id,
+    /// which is 0, takes out every other, too: nobody is left from whom a device could have been taken, so handovers go.
+    ///
+    /// Handovers that follow from what was taken out are not known to do so: whoever takes it out says them anew.
+    pub fn take_out(&mut self, is_taken: impl Fn(u32) -> bool) -> (Portion, Effects) {
+        let all = is_taken(0);
+        let (taken, stay): (Vec<Entry>, Vec<Entry>) =
+            core::mem::take(&mut self.entries).into_iter().partition(|entry| all || is_taken(entry.under));
+        self.entries = stay;
+        let mut names = self.known.take_out(|under| all || is_taken(under));
+        let effects = if taken.is_empty() { effects(Outcome::Silent, Vec::new(), Vec::new()) } else { self.say_anew() };
+        let events: Vec<_> = taken.into_iter().filter(|entry| !entry.is_handover).collect();
+        for entry in &events {
+            names.remove(entry.under, &entry.message_id);
+        }
+        let silent = names.iter().map(|(under, name, at)| (under, name.into(), at)).collect();
+        let events = events.into_iter().map(|entry| (entry.under, entry.activity, entry.message_id)).collect();
+        (Portion { events, silent, now: self.now }, effects)
+    }
+
+    /// Takes in what was taken out of another timeline, with keys of this one. All of it must lie behind what is settled here.
+    pub fn take_in(&mut self, portion: Portion) -> Effects {
+        let Portion { events, silent, now } = portion;
+        self.now = self.now.max(now);
+        for (under, name, at) in silent {
+            self.known.insert(under, name, at);
+        }
+        let count = self.entries.len();
+        for (under, activity, message_id) in events {
+            debug_assert!(self.settled_until <= activity.happened_at, "what is settled cannot change");
+            if message_id.is_empty() || self.known.insert(under, message_id.clone(), activity.happened_at) {
+                self.put(Entry { under, activity, message_id, is_handover: false });
+            }
+        }
+        if count == self.entries.len() {
+            return effects(Outcome::Silent, Vec::new(), Vec::new());
+        }
+        self.say_anew()
     }
 
     /// Closes the open session when its deadline has passed by `now`.
@@ -240,15 +303,22 @@ impl<'p> Timeline<'p> {
         self.base.presence()
     }
 
-    /// Says whether an event of this name would be a duplicate. The names of what is settled are forgotten.
+    /// Says whether an event of this name under the user's own id would be a duplicate. The names of what is settled are
+    /// forgotten.
     #[must_use]
     pub fn is_known(&self, message_id: &str) -> bool {
-        self.known.contains_key(message_id)
+        self.known.contains(0, message_id)
     }
 
     /// Returns the names of the events that are not settled, also of those that left no trace.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.known.keys().map(|name| &**name)
+        self.known.iter().map(|(_, name, _)| name)
+    }
+
+    /// Returns the keys of the ids under which anything came that is not settled, each once or more often.
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        let of_events = self.entries.iter().filter(|entry| !entry.is_handover).map(|entry| entry.under);
+        of_events.chain(self.known.iter().map(|(under, ..)| under))
     }
 
     /// Forgets the events before a moment: what they made is final, and earlier ones will be refused as late.
@@ -285,13 +355,7 @@ impl<'p> Timeline<'p> {
             self.settled += 1;
         }
         earlier.live = self.base.clone();
-        self.known.retain(|name, happened_at| {
-            let stays = before <= *happened_at;
-            if !stays {
-                earlier.known.insert(name.clone(), *happened_at);
-            }
-            stays
-        });
+        earlier.known = self.known.part(before);
         // Under other rules than those that were in force when they were stated there may be more.
         earlier.stated = self.stated.drain(..ended.min(self.stated.len())).collect();
         self.settled_until = self.settled_until.max(before);
@@ -311,7 +375,7 @@ impl<'p> Timeline<'p> {
         self.settled_first = earlier.settled_first;
         earlier.entries.append(&mut self.entries);
         self.entries = earlier.entries;
-        self.known.append(&mut earlier.known);
+        self.known.join(earlier.known);
         earlier.stated.append(&mut self.stated);
         self.stated = earlier.stated;
     }
@@ -342,6 +406,16 @@ impl<'p> Timeline<'p> {
         let rung = self.ring().filter(|_| has_rung);
         let (stated, retracted) = self.say(before, closed, rung);
         effects(outcome, retracted, stated)
+    }
+
+    /// Says everything anew from the settled state on, when entries have come or gone anywhere.
+    fn say_anew(&mut self) -> Effects {
+        let (_, closed) = self.read_anew(None);
+        // Whether the bell has rung is known: it rings for what is the end now as for anything else.
+        let rung = self.ring();
+        let before = core::mem::take(&mut self.stated).into_iter().chain(self.rung.take()).collect();
+        let (stated, retracted) = self.say(before, closed, rung);
+        effects(Outcome::Silent, retracted, stated)
     }
 
     /// Reads all entries from the settled state on: returns what became of one of them, and the sessions that ended.
