@@ -9,7 +9,7 @@ use dwell_core::totals::Totals;
 use dwell_store::{Books, Offset};
 use serde::de::DeserializeOwned;
 
-use crate::book::{Sealed, moved_to};
+use crate::book::{Sealed, Under};
 use crate::error::EngineError;
 use crate::gaps::GapPage;
 use crate::keys;
@@ -19,6 +19,9 @@ use crate::row::{OpenSession, SessionRow};
 use crate::rules::RulesOf;
 use crate::statement::Statement;
 use crate::turn::read;
+
+/// Through so many links nobody is led who is led to an end.
+const MOST_LINKS: usize = 1 << 16;
 
 /// Reads the books; it never writes.
 #[derive(Clone)]
@@ -60,16 +63,27 @@ impl Desk {
 
     /// Returns what is known of a user at `now`; `None` for one who was never heard of.
     pub fn user(&self, app: &str, id: &str, now: Timestamp) -> Result<Option<UserView>, EngineError> {
-        let user = self.who_is(app, id)?;
-        let Some(bytes) = self.get(&keys::book(app, &user))? else { return Ok(None) };
+        let (user, bytes) = self.who_is(app, id)?;
+        let Some(bytes) = bytes else { return Ok(None) };
         let rules = self.rules.rules_of(app);
-        let bad = |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause };
-        let sealed = Sealed::read(&bytes).map_err(bad)?;
+        let sealed = Sealed::read(&bytes).map_err(bad_user(app, &user))?;
+        let past: Vec<String> = sealed.past().to_vec();
         let standing = rules.standing_of(&user, sealed.texts());
-        let book = sealed.open(app, &user, &standing).map_err(bad)?;
+        let book = sealed.open(app, &user, &standing).map_err(bad_user(app, &user))?;
         let open = book.open_session().filter(|open| now < Timestamp::from_micros(open.deadline));
-        let (presence, last_seen_at) = (book.timeline.presence_at(now), book.timeline.last());
-        Ok(Some(UserView { totals: book.totals.clone(), open, presence, last_seen_at, user }))
+        let presence = book.timeline.presence_at(now);
+        let (mut totals, mut last_seen_at) = (book.totals.clone(), book.timeline.last());
+        for id in past {
+            let bad = bad_user(app, &id);
+            let Some(bytes) = self.get(&keys::book(app, &id))? else { continue };
+            let Some(before) = Under::read(&bytes).map_err(&bad)?.book else { continue };
+            let sealed = Sealed::read(before).map_err(&bad)?;
+            let standing = rules.standing_of(&id, sealed.texts());
+            let book = sealed.open(app, &id, &standing).map_err(&bad)?;
+            totals.merge(&book.totals);
+            last_seen_at = last_seen_at.max(book.timeline.last());
+        }
+        Ok(Some(UserView { totals, open, presence, last_seen_at, user }))
     }
 
     /// Returns a user's closed sessions in order of their starts.
@@ -80,8 +94,25 @@ impl Desk {
         after: Option<&[u8]>,
         most: usize,
     ) -> Result<Page<SessionRow>, EngineError> {
-        let user = self.who_is(app, id)?;
-        self.page(&keys::sessions(app, &user), after, most, |_, bytes| read(app, "a session", bytes))
+        let (user, bytes) = self.who_is(app, id)?;
+        let row = |_: &[u8], bytes: &[u8]| read(app, "a session", bytes);
+        let sealed = bytes.as_deref().map(Sealed::read).transpose().map_err(bad_user(app, &user))?;
+        let past = sealed.map(|sealed| sealed.past().to_vec()).unwrap_or_default();
+        let own = keys::sessions(app, &user);
+        if past.is_empty() {
+            return self.page(&own, after, most, row);
+        }
+        // What was settled under another id lies there still. What a key has behind the user is in order of starts for all.
+        let mut found = Vec::new();
+        for prefix in std::iter::once(own).chain(past.iter().map(|id| keys::sessions(app, id))) {
+            let (rows, _) =
+                self.page(&prefix, after, most, |key, bytes| Ok((key[prefix.len()..].to_vec(), row(key, bytes)?)))?;
+            found.extend(rows);
+        }
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        found.truncate(most);
+        let next = if found.len() == most { found.last().map(|(rest, _)| rest.clone()) } else { None };
+        Ok((found.into_iter().map(|(_, row)| row).collect(), next))
     }
 
     /// Returns the ids of an app's users, in order. A page may be shorter than asked for, or empty, and have a next one.
@@ -89,7 +120,9 @@ impl Desk {
         let bad = |what| EngineError::BadBook { app: app.to_owned(), what, cause: "its key is broken".to_owned() };
         let user_of = |key: &[u8]| keys::user_of(key).ok_or_else(|| bad("a user".to_owned()));
         let (found, next) = self.page(&keys::books(app), after, most, |key, bytes| {
-            if moved_to(bytes).is_some() { Ok(None) } else { user_of(key).map(Some) }
+            let is_moved =
+                !Under::is_book(bytes) && Under::read(bytes).map_err(bad_user(app, &user_of(key)?))?.is_moved;
+            if is_moved { Ok(None) } else { user_of(key).map(Some) }
         })?;
         Ok((found.into_iter().flatten().collect(), next))
     }
@@ -195,19 +228,26 @@ impl Desk {
         Ok((rows, next))
     }
 
-    /// Returns who an id is now.
-    fn who_is(&self, app: &str, id: &str) -> Result<String, EngineError> {
+    /// Returns who an id is now, and their book.
+    fn who_is(&self, app: &str, id: &str) -> Result<(String, Option<Vec<u8>>), EngineError> {
         let mut now = id.to_owned();
-        while let Some(bytes) = self.get(&keys::book(app, &now))? {
-            match moved_to(&bytes) {
-                Some(to) => now = to.to_owned(),
-                None => break,
+        // Links that hold lead to an end. Between two reads they may have changed, so that we were led round.
+        for _ in 0..MOST_LINKS {
+            let Some(bytes) = self.get(&keys::book(app, &now))? else { return Ok((now, None)) };
+            let Under { link, is_moved, book } = Under::read(&bytes).map_err(bad_user(app, &now))?;
+            match link.filter(|_| is_moved) {
+                Some(link) => now = link.to,
+                None => return Ok((now, book.map(<[u8]>::to_vec))),
             }
         }
-        Ok(now)
+        Ok((now, None))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         Ok(self.books.load(&[key])?.pop().flatten())
     }
+}
+
+fn bad_user<'a>(app: &'a str, user: &'a str) -> impl Fn(String) -> EngineError + 'a {
+    move |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause }
 }

@@ -7,9 +7,10 @@
 
 mod devices;
 mod leaf;
+mod parcel;
 mod parts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dwell_core::event::{Activity, Outcome, Weight};
 use dwell_core::handover::takes_device;
@@ -23,7 +24,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use self::devices::DeviceNote;
 pub(crate) use self::devices::{Start, Stir};
-pub(crate) use self::leaf::{Paper, Sealed, moved, moved_to};
+pub(crate) use self::leaf::{Paper, Sealed, Under, linked};
+pub(crate) use self::parcel::Ids;
 use crate::error::EngineError;
 use crate::gaps::GapChanges;
 use crate::record::Record;
@@ -56,13 +58,15 @@ impl Default for Fill {
     }
 }
 
+/// Names that we made for events without one: under which id each came, and when it happened.
+type MadeIds = BTreeMap<(u32, String), i64>;
+
 /// What the engine keeps of a user besides what core keeps.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Rest {
     /// The texts behind keys: key 1 is the first.
     texts: Vec<String>,
-    /// Names that we made for events without one, and when these happened.
-    made_ids: BTreeMap<String, i64>,
+    made_ids: MadeIds,
     /// Hours and days since 1970 in which the user was active, as far back as events may still come, in order.
     hours: Vec<i64>,
     days: Vec<i64>,
@@ -74,6 +78,10 @@ pub(crate) struct Rest {
     next_part: u32,
     /// On which devices the user was seen.
     devices: Vec<DeviceNote>,
+    /// The other ids of the user under which anything came that is not settled, and the key of each.
+    ids: Vec<(u32, String)>,
+    /// The other ids of the user under which something was settled before they were this user: it lies there still.
+    past: Vec<String>,
 }
 
 /// What a book remembers of a part on the shelf.
@@ -120,6 +128,8 @@ pub(crate) struct Book<'p> {
     gaps: GapChanges,
     /// Devices on which what happened may concern others, from when to when.
     stirred: Vec<(u32, (i64, i64))>,
+    /// Who seemed to be alone on a device may not be: whose events are whose has changed in this turn.
+    pub stirs_always: bool,
 }
 
 /// What an event or a bell changed.
@@ -130,37 +140,38 @@ pub(crate) struct Changed {
     /// Whose beginning was told before, and whose is to be told now, of sessions that are open.
     pub opened_before: Option<Timestamp>,
     pub opened: Option<Timestamp>,
-    /// An hour and a day in which the user had not been seen.
-    pub hour: Option<i64>,
-    pub day: Option<i64>,
+    /// Hours and days in which the user had not been seen, and was not seen after all: one more, or one less.
+    pub hours: Vec<(i64, i64)>,
+    pub days: Vec<(i64, i64)>,
 }
 
 impl<'p> Book<'p> {
-    /// Takes an event, and what the rules see of it.
+    /// Takes an event, under which id it came, and what the rules see of it.
     pub fn observe(
         &mut self,
         record: &Record<'_>,
-        activity: &Activity,
+        (under, activity): (u32, &Activity),
         zone: &Zone,
         shelf: &mut Shelf<'_>,
     ) -> Result<(Outcome, Changed), EngineError> {
         let received_at = Timestamp::from_micros(record.received_at);
         self.recall(activity, record.message_id, received_at, shelf)?;
         let opened_before = self.opened();
-        if record.message_id_is_derived && self.rest.made_ids.contains_key(record.message_id) {
+        let made_id = record.message_id_is_derived.then(|| (under, record.message_id.to_owned()));
+        if made_id.as_ref().is_some_and(|made_id| self.rest.made_ids.contains_key(made_id)) {
             return Ok((Outcome::Duplicate, Changed { opened_before, opened: opened_before, ..Changed::default() }));
         }
-        let effects = self.timeline.observe(activity, record.session_message_id(), received_at);
+        let effects = self.timeline.observe_under(under, activity, record.session_message_id(), received_at);
         let mut changed = Changed { retracted: effects.retracted, stated: effects.stated, ..Changed::default() };
         let kept = !matches!(effects.outcome, Outcome::Late | Outcome::Duplicate);
-        if kept && record.message_id_is_derived {
-            self.rest.made_ids.insert(record.message_id.to_owned(), record.happened_at);
+        if let Some(made_id) = made_id.filter(|_| kept) {
+            self.rest.made_ids.insert(made_id, record.happened_at);
         }
         if kept && activity.kind.weight() != Weight::Silent {
             let hour = record.happened_at.div_euclid(HOUR);
-            changed.hour = put_in(&mut self.rest.hours, hour).then_some(hour);
+            changed.hours.extend(put_in(&mut self.rest.hours, hour).then_some((hour, 1)));
             let day = zone.day_of(activity.happened_at);
-            changed.day = put_in(&mut self.rest.days, day).then_some(day);
+            changed.days.extend(put_in(&mut self.rest.days, day).then_some((day, 1)));
         }
         if kept && takes_device(activity) {
             self.stir(activity.device, record.happened_at);
@@ -177,49 +188,6 @@ impl<'p> Book<'p> {
         changed
     }
 
-    /// Takes over the events of another id of the same person. What was settled there is only added up.
-    ///
-    /// Of both, no part may lie on the shelf: see [`Book::recall_all`].
-    pub fn take_over(&mut self, mut other: Book<'_>) -> (Changed, Vec<Stated>) {
-        let opened_before = self.opened();
-        let settled = self.timeline.settled_until().max(other.timeline.settled_until());
-        if let Some(settled) = settled {
-            self.settle(settled);
-            other.settle(settled);
-        }
-        // In the ledger, what was settled there stays another one's.
-        other.tell();
-        let stays = other.settled_lines();
-        other.gaps.replace(&other.told, &stays);
-        self.gaps.merge(std::mem::take(&mut other.gaps));
-        let mut all = Changed::default();
-        let taken_back: Vec<Stated> = other.timeline.closed().cloned().collect();
-        for stated in &taken_back {
-            other.totals.take_back(stated);
-        }
-        self.totals.merge(&other.totals);
-        self.take_over_devices(&other.rest);
-        for (activity, message_id) in other.timeline.events() {
-            let mut activity = *activity;
-            for key in [&mut activity.player, &mut activity.device, &mut activity.platform, &mut activity.campaign] {
-                *key = key_here(&mut self.rest.texts, *key, &other.rest.texts);
-            }
-            // It was in time when it came.
-            let effects = self.timeline.observe(&activity, message_id, activity.happened_at);
-            put_in_place(&mut all, effects.retracted, effects.stated);
-        }
-        self.take_over_handovers(&other, &mut all);
-        self.rest.made_ids.append(&mut other.rest.made_ids);
-        for hour in other.rest.hours {
-            put_in(&mut self.rest.hours, hour);
-        }
-        for day in other.rest.days {
-            put_in(&mut self.rest.days, day);
-        }
-        self.note(&mut all, opened_before);
-        (all, taken_back)
-    }
-
     /// Lets go of what can no longer change, and puts on the shelf what probably will not.
     pub fn tidy(&mut self, now: Timestamp, zone: &Zone, fill: Fill, shelf: &mut Shelf<'_>) {
         let before = now.minus(self.standing.rules_at(now).allowed_lateness).minus(MARGIN);
@@ -233,11 +201,8 @@ impl<'p> Book<'p> {
         let settled = self.timeline.settled_until().unwrap_or(Timestamp::MIN);
         if self.rest.parts.is_empty() && (first.is_some_and(is_old) || is_old(settled.plus(TIDY_EVERY))) {
             self.settle(before);
-            self.rest.made_ids.retain(|_, happened_at| before.as_micros() <= *happened_at);
         }
-        let (hour, day) = (before.as_micros().div_euclid(HOUR), zone.day_of(before));
-        self.rest.hours.drain(..self.rest.hours.partition_point(|other| *other < hour));
-        self.rest.days.drain(..self.rest.days.partition_point(|other| *other < day));
+        self.let_go_of_days(before, zone);
         self.put_aside(fill, shelf);
         // What was stated in a part may be retracted as long as the part is there.
         let on_shelf = self.rest.parts.iter().find_map(|part| part.first_started_at).map(Timestamp::from_micros);
@@ -284,11 +249,24 @@ impl<'p> Book<'p> {
         (listed, now)
     }
 
-    /// Forgets the events before a moment.
+    /// Forgets the events before a moment. No part may lie on the shelf.
     fn settle(&mut self, before: Timestamp) {
         let earlier = self.timeline.part(before);
         devices::let_go(&mut self.rest.devices, devices::latest_starts(&earlier));
         self.pass(&earlier);
+        self.rest.made_ids.retain(|_, happened_at| before.as_micros() <= *happened_at);
+        if !self.rest.ids.is_empty() {
+            let made = self.rest.made_ids.keys().map(|(under, _)| *under);
+            let used: BTreeSet<u32> = self.timeline.ids().chain(made).collect();
+            self.rest.ids.retain(|(key, _)| used.contains(key));
+        }
+    }
+
+    /// Forgets hours and days that lie wholly before a moment.
+    fn let_go_of_days(&mut self, before: Timestamp, zone: &Zone) {
+        let (hour, day) = (before.as_micros().div_euclid(HOUR), zone.day_of(before));
+        self.rest.hours.drain(..self.rest.hours.partition_point(|other| *other < hour));
+        self.rest.days.drain(..self.rest.days.partition_point(|other| *other < day));
     }
 
     fn note(&mut self, changed: &mut Changed, opened_before: Option<Timestamp>) {
@@ -322,17 +300,15 @@ fn key_here(texts: &mut Vec<String>, key: u32, of: &[String]) -> u32 {
     }
 }
 
-/// Puts newer changes after older ones: what was stated and then retracted was never said.
-fn put_in_place(all: &mut Changed, retracted: Vec<Stated>, stated: Vec<Stated>) {
-    for gone in retracted {
-        match all.stated.iter().position(|said| said.id == gone.id) {
-            Some(place) => {
-                all.stated.remove(place);
-            }
-            None => all.retracted.push(gone),
-        }
+/// Returns the key of an id of a user: the smallest that no other has, from 1 on.
+fn key_of_id(ids: &mut Vec<(u32, String)>, id: &str) -> u32 {
+    if let Some((key, _)) = ids.iter().find(|(_, known)| known == id) {
+        return *key;
     }
-    all.stated.extend(stated);
+    let taken: BTreeSet<u32> = ids.iter().map(|(key, _)| *key).collect();
+    let key = (1..).find(|key| !taken.contains(key)).unwrap_or(u32::MAX);
+    ids.push((key, id.to_owned()));
+    key
 }
 
 /// Returns the key of a text: its place in the list, counted from 1.

@@ -18,6 +18,7 @@ mod device;
 mod error;
 mod gaps;
 mod keys;
+mod link;
 mod numbers;
 mod quarter;
 mod record;

@@ -11,7 +11,7 @@ pub struct Record<'a> {
     pub app: &'a str,
     /// The user's id, or the anonymous one where the user is not said.
     pub user: &'a str,
-    /// Another id that is the same person from now on.
+    /// Another id of which the event says that it is the same person.
     pub link_from: Option<&'a str>,
     /// Names the event.
     pub message_id: &'a str,

@@ -7,10 +7,11 @@ use dwell_core::time::Timestamp;
 use dwell_core::timeline::Stated;
 use dwell_store::{Books, Changes, Offset};
 
-use crate::book::{Book, Changed, Fill, HOUR, Paper, Sealed, Stir};
+use crate::book::{Book, Changed, Fill, HOUR, Ids, MARGIN, Paper, Sealed, Stir, Under, linked};
 use crate::error::EngineError;
 use crate::gaps::GapChanges;
 use crate::keys;
+use crate::link::Link;
 use crate::numbers::{Numbers, Series};
 use crate::quarter::Measured;
 use crate::record::Record;
@@ -49,9 +50,14 @@ pub(crate) struct Slot {
     pub user: Arc<str>,
     /// That of the cache, for the app and the user.
     pub hash: u64,
-    pub state: State,
+    /// Of all links of the id that were heard of, the one that comes first.
+    pub link: Option<Box<Link>>,
+    /// Whether that link holds: the id is another one now.
+    pub is_moved: bool,
+    /// The user's book; of an id that moved, what was settled under it before.
+    pub book: Option<Box<[u8]>>,
     pub is_changed: bool,
-    /// Another id became this one in this turn.
+    /// Something came from or went to another id in this turn.
     pub was_linked: bool,
     /// The first and the last of their events that were not taken yet.
     pub waiting: Option<(usize, usize)>,
@@ -60,17 +66,45 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Begins with nobody's events.
-    pub fn new(app: usize, user: Arc<str>, hash: u64, state: State) -> Self {
-        Slot { app, user, hash, state, is_changed: false, was_linked: false, waiting: None, rung: Vec::new() }
+    /// Begins with nobody's events, and nothing known.
+    pub fn new(app: usize, user: Arc<str>, hash: u64) -> Self {
+        Slot {
+            app,
+            user,
+            hash,
+            link: None,
+            is_moved: false,
+            book: None,
+            is_changed: false,
+            was_linked: false,
+            waiting: None,
+            rung: Vec::new(),
+        }
     }
-}
 
-/// What lies under an id.
-pub(crate) enum State {
-    Unknown,
-    Book(Box<[u8]>),
-    Moved(Arc<str>),
+    /// Takes what lies under the id in the books of the app of this name.
+    pub fn find(&mut self, app: &str, bytes: Box<[u8]>) -> Result<(), EngineError> {
+        if Under::is_book(&bytes) {
+            self.book = Some(bytes);
+            return Ok(());
+        }
+        let Under { link, is_moved, book } = Under::read(&bytes).map_err(bad_book(app, &self.user))?;
+        (self.link, self.is_moved, self.book) = (link.map(Box::new), is_moved, book.map(Into::into));
+        Ok(())
+    }
+
+    /// Returns the bytes that are to lie under the id; `None` where nothing is known of it.
+    pub fn into_bytes(self) -> Option<Box<[u8]>> {
+        match self.link {
+            None => self.book,
+            Some(link) => Some(linked(*link, self.is_moved, self.book.as_deref())),
+        }
+    }
+
+    /// Says whether the id is that of a user of whom anything is known.
+    pub fn is_user(&self) -> bool {
+        !self.is_moved && self.book.is_some()
+    }
 }
 
 /// See the module. Numbers are what is added to those that are known.
@@ -147,17 +181,16 @@ impl Sheet {
         let app = slot.app;
         let user = slot.user.clone();
         let App { name, rules } = &scene.apps[app];
-        let state = std::mem::replace(&mut slot.state, State::Unknown);
+        let before = slot.book.take();
         let bad = bad_book(name, &user);
-        let mut sealed = match &state {
-            State::Book(bytes) => Sealed::read(bytes).map_err(&bad)?,
-            State::Unknown if waiting.is_some() => {
+        let mut sealed = match &before {
+            Some(bytes) => Sealed::read(bytes).map_err(&bad)?,
+            None if waiting.is_some() => {
                 self.tally(app).numbers.users += 1;
                 Sealed::new()
             }
-            State::Unknown | State::Moved(_) => {
+            None => {
                 // Nobody is there any more.
-                slot.state = state;
                 for at in rung {
                     self.changes.delete(keys::deadline(at, name, &user));
                 }
@@ -168,13 +201,16 @@ impl Sheet {
         let mut place = waiting.map(|(first, _)| first);
         while let Some(this) = place {
             let event = &scene.events[this];
-            activities.extend(sealed.activity(event).map(|activity| (event, activity)));
+            let under = if *event.user == *user { 0 } else { sealed.under(event.user) };
+            activities.extend(sealed.activity(event).map(|activity| (event, under, activity)));
             place = scene.next[this];
         }
         let standing = rules.standing_of(&user, sealed.texts());
         let mut book = sealed.open(name, &user, &standing).map_err(&bad)?;
-        for (event, activity) in &activities {
-            let (outcome, changed) = book.observe(event, activity, &rules.zone, &mut self.shelf(scene, app, &user))?;
+        book.stirs_always = slot.was_linked;
+        for (event, under, activity) in &activities {
+            let mut shelf = self.shelf(scene, app, &user);
+            let (outcome, changed) = book.observe(event, (*under, activity), &rules.zone, &mut shelf)?;
             self.tally(app).numbers.count(outcome);
             self.say(scene, app, &user, &book, changed);
         }
@@ -192,43 +228,49 @@ impl Sheet {
         Ok(())
     }
 
-    /// Makes two ids one person: what was known under `from` goes on under `to`.
-    pub fn link(&mut self, scene: Scene<'_>, from: &mut Slot, to: &mut Slot) -> Result<(), EngineError> {
-        // What was said before the link is taken before it.
-        self.step(scene, from, Timestamp::MIN)?;
-        self.step(scene, to, Timestamp::MIN)?;
-        let before = std::mem::replace(&mut from.state, State::Moved(to.user.clone()));
-        from.is_changed = true;
-        let State::Book(other_bytes) = before else { return Ok(()) };
-        let (app, user) = (to.app, to.user.clone());
-        let App { name, rules } = &scene.apps[app];
-        let bytes = match std::mem::replace(&mut to.state, State::Unknown) {
-            State::Book(bytes) => Some(bytes),
-            State::Unknown | State::Moved(_) => {
-                self.tally(app).numbers.users += 1;
-                None
-            }
-        };
-        let bad = bad_book(name, &user);
-        let mut sealed = bytes.as_deref().map_or_else(|| Ok(Sealed::new()), Sealed::read).map_err(&bad)?;
-        let bad_other = bad_book(name, &from.user);
-        let other = Sealed::read(&other_bytes).map_err(&bad_other)?;
-        sealed.add_texts(other.texts());
-        let standing = rules.standing_of(&user, sealed.texts());
-        let mut book = sealed.open(name, &user, &standing).map_err(&bad)?;
-        let other_standing = rules.standing_of(&from.user, other.texts());
-        let mut other = other.open(name, &from.user, &other_standing).map_err(&bad_other)?;
-        other.recall_all(&mut self.shelf(scene, app, &from.user))?;
-        book.recall_all(&mut self.shelf(scene, app, &user))?;
-        self.forget(scene, app, &from.user, &mut other);
-        let (changed, taken_back) = book.take_over(other);
-        for stated in &taken_back {
-            self.retract(scene, app, &from.user, stated);
+    /// Takes what is not settled of some ids out of one book and into another. No event may wait for the one it leaves.
+    pub fn move_over(
+        &mut self,
+        scene: Scene<'_>,
+        from: &mut Slot,
+        to: &mut Slot,
+        ids: &Ids,
+    ) -> Result<(), EngineError> {
+        if from.book.is_none() {
+            return Ok(());
         }
-        self.say(scene, app, &user, &book, changed);
-        self.list(name, &user, &mut book, &[]);
-        self.put(to, book);
-        Ok(())
+        let rules = scene.apps[from.app].rules.clone();
+        // What is settled in one of them stays where it is, and so does what is as old.
+        let lateness = rules.standing_of("", &[]).rules_at(scene.began).allowed_lateness;
+        let mut before = scene.began.minus(lateness).minus(MARGIN);
+        if to.book.is_some() {
+            let settled = self.open(scene, to, &[], |book, shelf| {
+                // Where a part lies on the shelf, what lies before the rest is only put aside.
+                book.recall_all(shelf)?;
+                Ok((book.timeline.settled_until(), Changed::default()))
+            })?;
+            before = before.max(settled.unwrap_or(Timestamp::MIN));
+        }
+        let (mut parcel, is_left) = self.open(scene, from, &[], |book, shelf| {
+            book.recall_all(shelf)?;
+            book.settle_before(before, &rules.zone);
+            let (parcel, changed) = book.take_out(ids, &rules.zone);
+            let is_left = matches!(ids, Ids::These(_)) || !book.has_nothing_settled();
+            Ok(((parcel, is_left), changed))
+        })?;
+        match ids {
+            Ids::All if is_left => parcel.add_past(&from.user),
+            Ids::All => from.book = None,
+            Ids::These(_) => {}
+        }
+        if to.book.is_none() && parcel.is_empty() {
+            return Ok(());
+        }
+        let texts = parcel.texts().to_vec();
+        self.open(scene, to, &texts, |book, _| {
+            book.settle_before(before, &rules.zone);
+            Ok(((), book.take_in(parcel, &rules.zone)))
+        })
     }
 
     /// Opens a user's book once more, when all events have been taken, and says what comes of it; `None` for somebody of
@@ -239,18 +281,35 @@ impl Sheet {
         slot: &mut Slot,
         act: impl FnOnce(&mut Book<'_>, &mut Shelf<'_>) -> Result<(T, Changed), EngineError>,
     ) -> Result<Option<T>, EngineError> {
-        let State::Book(bytes) = &slot.state else { return Ok(None) };
+        if !slot.is_user() {
+            return Ok(None);
+        }
+        self.open(scene, slot, &[], act).map(Some)
+    }
+
+    /// Opens the book under an id, a new one where there is none, and says what comes of what is done with it. Some texts have
+    /// keys before the rules are asked.
+    fn open<T>(
+        &mut self,
+        scene: Scene<'_>,
+        slot: &mut Slot,
+        texts: &[String],
+        act: impl FnOnce(&mut Book<'_>, &mut Shelf<'_>) -> Result<(T, Changed), EngineError>,
+    ) -> Result<T, EngineError> {
         let (app, user) = (slot.app, slot.user.clone());
         let App { name, rules } = &scene.apps[app];
         let bad = bad_book(name, &user);
-        let sealed = Sealed::read(bytes).map_err(&bad)?;
+        let before = slot.book.take();
+        let mut sealed = before.as_deref().map_or_else(|| Ok(Sealed::new()), Sealed::read).map_err(&bad)?;
+        sealed.add_texts(texts);
         let standing = rules.standing_of(&user, sealed.texts());
         let mut book = sealed.open(name, &user, &standing).map_err(&bad)?;
         let (found, changed) = act(&mut book, &mut self.shelf(scene, app, &user))?;
         self.say(scene, app, &user, &book, changed);
+        self.note_stirred(app, &user, &mut book);
         self.list(name, &user, &mut book, &[]);
         self.put(slot, book);
-        Ok(Some(found))
+        Ok(found)
     }
 
     fn note_stirred(&mut self, app: usize, user: &Arc<str>, book: &mut Book<'_>) {
@@ -262,22 +321,8 @@ impl Sheet {
     fn put(&mut self, slot: &mut Slot, book: Book<'_>) {
         let (bytes, gaps) = book.close(&mut self.paper);
         self.tally(slot.app).gaps.merge(gaps);
-        slot.state = State::Book(bytes);
+        slot.book = Some(bytes);
         slot.is_changed = true;
-    }
-
-    /// Takes a user's open session and deadline off what is counted and listed.
-    fn forget(&mut self, scene: Scene<'_>, app: usize, user: &str, book: &mut Book<'_>) {
-        let opened = book.opened();
-        let numbers = &mut self.tally(app).numbers;
-        numbers.users -= 1;
-        numbers.open -= i64::from(opened.is_some());
-        if let Some(opened) = opened {
-            self.add(app, Series::Started, floor(opened, MINUTE), -1);
-        }
-        if let (Some(listed), _) = book.list_anew(true) {
-            self.changes.delete(keys::deadline(listed, &scene.apps[app].name, user));
-        }
     }
 
     /// Lists a user under the deadline at which they are to be looked at.
@@ -318,11 +363,11 @@ impl Sheet {
                 self.tell(app, user, News::Started(now.as_micros()));
             }
         }
-        if let Some(hour) = changed.hour {
-            self.add(app, Series::ActiveByHour, Timestamp::from_micros(hour * HOUR), 1);
+        for (hour, count) in changed.hours {
+            self.add(app, Series::ActiveByHour, Timestamp::from_micros(hour * HOUR), count);
         }
-        if let Some(day) = changed.day {
-            self.add(app, Series::ActiveByDay, Timestamp::from_micros(day * DAY), 1);
+        for (day, count) in changed.days {
+            self.add(app, Series::ActiveByDay, Timestamp::from_micros(day * DAY), count);
         }
     }
 
@@ -346,7 +391,8 @@ impl Sheet {
         *self.points.entry((app, series, at.as_micros())).or_default() += count;
     }
 
-    fn tally(&mut self, app: usize) -> &mut Tally {
+    /// Returns what is added to an app.
+    pub fn tally(&mut self, app: usize) -> &mut Tally {
         while self.tallies.len() <= app {
             self.tallies.push(Tally::default());
         }
@@ -359,7 +405,7 @@ impl Sheet {
     }
 }
 
-fn bad_book<'a>(app: &'a str, user: &'a str) -> impl Fn(String) -> EngineError + 'a {
+pub(crate) fn bad_book<'a>(app: &'a str, user: &'a str) -> impl Fn(String) -> EngineError + 'a {
     move |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause }
 }
 

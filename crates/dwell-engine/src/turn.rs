@@ -1,11 +1,12 @@
 //! One turn: events are handed out to their users, users are stepped, and all that comes of it is put together.
 //!
 //! Each user's book is opened once, takes all its events in their order, and is closed again. Users know nothing of each other, so
-//! several threads step them, each on a [`Sheet`] of its own. Only a link between two ids makes these two users' events be
+//! several threads step them, each on a [`Sheet`] of its own. Only a link between two ids makes the events of a user be
 //! taken before it, and who took a device from whom is found when all have been stepped.
 
 mod devices;
 mod found;
+mod links;
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use dwell_core::time::Timestamp;
 use dwell_store::{Books, Changes, Offset};
 use serde::de::DeserializeOwned;
 
-use crate::book::{Fill, moved};
+use crate::book::Fill;
 use crate::cache::{Cache, Part, part_of};
 use crate::error::EngineError;
 use crate::gaps::GapPage;
@@ -21,9 +22,9 @@ use crate::keys;
 use crate::numbers::Numbers;
 use crate::record::Record;
 use crate::rules::RulesOf;
-use crate::sheet::{App, Scene, Sheet, Slot, State, Tally};
+use crate::sheet::{App, Scene, Sheet, Slot, Tally};
 use crate::worker::WorkerOptions;
-use found::{Crowd, Found, Index, state_of};
+use found::{Crowd, Found, Index};
 
 /// A deadline that has passed: when, of which app and which user.
 pub(crate) type Due = (Timestamp, String, String);
@@ -45,9 +46,8 @@ pub(crate) struct Turn<'t> {
     rules: &'t dyn RulesOf,
     options: WorkerOptions,
     events: &'t [Record<'t>],
-    /// When the first of them came in, and when the earliest of them happened.
+    /// When the first of them came in.
     began: Timestamp,
-    first: i64,
     /// For every event the next one of the same user.
     next: Vec<Option<usize>>,
     apps: Vec<App>,
@@ -77,7 +77,6 @@ impl<'t> Turn<'t> {
             options,
             events,
             began,
-            first: events.iter().map(|event| event.happened_at).min().unwrap_or(i64::MAX),
             next: vec![None; events.len()],
             apps: Vec::new(),
             numbers: Vec::new(),
@@ -117,10 +116,10 @@ impl<'t> Turn<'t> {
         (self.slots, self.index) = (slots, index);
         for (place, id) in of_event.into_iter().enumerate() {
             let event = &self.events[place];
-            if let Some(from) = event.link_from {
-                self.link(app_of[place], from, event.user)?;
+            if event.link_from.is_some() {
+                self.link(app_of[place], event)?;
             }
-            let slot = self.now(id as usize)?;
+            let slot = self.end_of(id as usize)?;
             let waiting = &mut self.slots[slot].waiting;
             *waiting = match *waiting {
                 None => Some((place, place)),
@@ -187,34 +186,6 @@ impl<'t> Turn<'t> {
         Ok(())
     }
 
-    /// Makes two ids one person from here on.
-    fn link(&mut self, app: usize, from: &str, to: &str) -> Result<(), EngineError> {
-        let from_slot = self.slot(app, from)?;
-        let (from_now, to_now) = (self.who_is(app, from)?, self.who_is(app, to)?);
-        // An id that was somebody else before stays theirs: two people who share a device are two people.
-        if from_now == to_now || from_now != from_slot {
-            return Ok(());
-        }
-        // What another thread could not find is not put aside.
-        let fill = Fill { most: usize::MAX, ..self.options.fill };
-        let scene = Scene {
-            books: self.books,
-            apps: &self.apps,
-            events: self.events,
-            next: &self.next,
-            fill,
-            began: self.began,
-        };
-        match self.slots.get_disjoint_mut([from_now, to_now]) {
-            Ok([from, to]) => {
-                to.was_linked = true;
-                self.sheet.link(scene, from, to)
-            }
-            // They are two, as was just seen.
-            Err(_same) => Ok(()),
-        }
-    }
-
     /// Returns all changes, to be committed with the offset up to which the log was read.
     fn end(mut self, offset: Offset, deadlines: usize) -> Result<Taken, EngineError> {
         self.put_away();
@@ -251,13 +222,9 @@ impl<'t> Turn<'t> {
         let shares = shares.into_iter().zip(self.cache.parts()).collect();
         let all = on_threads(threads, shares, |(slots, part): (Vec<Slot>, &mut Part)| {
             let mut changes = Changes::up_to(offset);
-            for Slot { app, user, state, is_changed, .. } in slots {
-                let bytes = match state {
-                    State::Book(bytes) => bytes,
-                    State::Moved(to) => moved(&to).into(),
-                    State::Unknown => continue,
-                };
-                let key = keys::book(&apps[app].name, &user);
+            for slot in slots {
+                let (key, is_changed) = (keys::book(&apps[slot.app].name, &slot.user), slot.is_changed);
+                let Some(bytes) = slot.into_bytes() else { continue };
                 if is_changed {
                     changes.put(key.clone(), bytes.clone());
                 }
@@ -316,26 +283,28 @@ impl<'t> Turn<'t> {
             Some(bytes) => Some(bytes),
             None => self.books.load(&[&key])?.pop().flatten().map(Vec::into_boxed_slice),
         };
+        let mut slot = Slot::new(app, id.into(), hash);
+        if let Some(bytes) = bytes {
+            slot.find(name, bytes)?;
+        }
         let place = self.slots.len();
-        self.slots.push(Slot::new(app, id.into(), hash, bytes.map_or(State::Unknown, state_of)));
+        self.slots.push(slot);
         self.index.put(hash, place);
         Ok(place)
     }
 
-    /// Returns the place of who an id is now.
-    fn who_is(&mut self, app: usize, id: &str) -> Result<usize, EngineError> {
-        let slot = self.slot(app, id)?;
-        self.now(slot)
-    }
-
-    /// Returns the place of who the id at a place is now.
-    fn now(&mut self, mut slot: usize) -> Result<usize, EngineError> {
-        // A chain has an end: an id moves once, and only while it is its own.
-        while let State::Moved(to) = &self.slots[slot].state {
-            let (app, to) = (self.slots[slot].app, to.clone());
-            slot = self.slot(app, &to)?;
-        }
-        Ok(slot)
+    /// Steps a few users while events are still handed out.
+    fn with_scene<T>(&mut self, act: impl FnOnce(&mut Sheet, Scene<'_>, &mut [Slot]) -> T) -> T {
+        // What another thread could not find is not put aside.
+        let scene = Scene {
+            books: self.books,
+            apps: &self.apps,
+            events: self.events,
+            next: &self.next,
+            fill: Fill { most: usize::MAX, ..self.options.fill },
+            began: self.began,
+        };
+        act(&mut self.sheet, scene, &mut self.slots)
     }
 
     fn load(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, EngineError> {

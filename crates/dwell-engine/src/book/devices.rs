@@ -1,14 +1,12 @@
 //! On which devices a user was seen: what a book notes of them, so that most events need not ask who else was there.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use dwell_core::event::Activity;
 use dwell_core::handover::takes_device;
 use dwell_core::time::Timestamp;
-use dwell_core::timeline::Timeline;
+use dwell_core::timeline::{Portion, Timeline};
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Changed, Rest, key_here, put_in_place};
+use super::{Book, Changed, key_here};
 use crate::error::EngineError;
 use crate::shelf::Shelf;
 
@@ -87,12 +85,41 @@ impl Book<'_> {
         if device == 0 {
             return;
         }
+        // Whether others were seen on a new one is not known before all have been stepped.
+        let is_alone = |note: &DeviceNote| !note.is_shared && self.stirred.iter().all(|(key, _)| *key != device);
         match self.rest.devices.iter().find(|note| note.key == device) {
-            // Whether others were seen on a new one is not known before all have been stepped.
-            Some(note) if !note.is_shared && self.stirred.iter().all(|(key, _)| *key != device) => return,
-            Some(_) => {}
-            None if MOST_DEVICES <= self.rest.devices.len() => return,
-            None => self.rest.devices.push(DeviceNote { key: device, is_shared: false, let_go: None }),
+            Some(note) if !self.stirs_always && is_alone(note) => {}
+            _ => self.stir_anyway(device, at),
+        }
+    }
+
+    /// Notes that what started on devices is this user's now.
+    pub(super) fn stir_for(&mut self, portion: &Portion) {
+        let starts = portion.events.iter().filter_map(|(_, activity, name)| Start::of((activity, name)));
+        for (device, start) in starts {
+            self.stir_anyway(device, start.at);
+        }
+    }
+
+    /// Notes that all that started on devices may concern others now.
+    pub(super) fn stir_all(&mut self) {
+        let settled = self.timeline.settled_until().unwrap_or(Timestamp::MIN).as_micros();
+        for key in self.rest.devices.iter().map(|note| note.key).collect::<Vec<_>>() {
+            let (mut first, mut last) = (settled, settled);
+            for start in self.starts_at_hand(key) {
+                (first, last) = (first.min(start.at), last.max(start.at));
+            }
+            self.stir_anew(key, first);
+            self.stir_anew(key, last);
+        }
+    }
+
+    fn stir_anyway(&mut self, device: u32, at: i64) {
+        if self.rest.devices.iter().all(|note| note.key != device) {
+            if MOST_DEVICES <= self.rest.devices.len() {
+                return;
+            }
+            self.rest.devices.push(DeviceNote { key: device, is_shared: false, let_go: None });
         }
         self.stir_anew(device, at);
     }
@@ -105,9 +132,9 @@ impl Book<'_> {
     }
 
     /// Notes the devices of another id of the same person.
-    pub(super) fn take_over_devices(&mut self, other: &Rest) {
-        for note in &other.devices {
-            let key = key_here(&mut self.rest.texts, note.key, &other.texts);
+    pub(super) fn take_over_devices(&mut self, notes: &[DeviceNote], texts: &[String]) {
+        for note in notes {
+            let key = key_here(&mut self.rest.texts, note.key, texts);
             match self.rest.devices.iter_mut().find(|mine| mine.key == key) {
                 Some(mine) => {
                     mine.is_shared |= note.is_shared;
@@ -115,27 +142,6 @@ impl Book<'_> {
                 }
                 None => self.rest.devices.push(DeviceNote { key, ..note.clone() }),
             }
-        }
-    }
-
-    /// Takes over when others took devices after another id of the same person, whose events are here by now. Only what one did
-    /// after the other is no handover any more; for third people nothing changes.
-    pub(super) fn take_over_handovers(&mut self, other: &Book<'_>, all: &mut Changed) {
-        let mut devices: BTreeMap<u32, Vec<(Timestamp, String)>> = BTreeMap::new();
-        for (activity, message_id) in self.timeline.handovers() {
-            devices.entry(activity.device).or_default().push((activity.happened_at, message_id.to_owned()));
-        }
-        for (activity, message_id) in other.timeline.handovers() {
-            let device = key_here(&mut self.rest.texts, activity.device, &other.rest.texts);
-            devices.entry(device).or_default().push((activity.happened_at, message_id.to_owned()));
-        }
-        for (device, mut taken) in devices {
-            let own: BTreeSet<(i64, String)> =
-                self.starts_at_hand(device).map(|start| (start.at, start.message_id)).collect();
-            taken.retain(|(at, message_id)| !own.contains(&(at.as_micros(), message_id.clone())));
-            let taken: Vec<(Timestamp, &str)> = taken.iter().map(|(at, message_id)| (*at, &**message_id)).collect();
-            let effects = self.timeline.hand_over(device, Timestamp::MIN, &taken);
-            put_in_place(all, effects.retracted, effects.stated);
         }
     }
 

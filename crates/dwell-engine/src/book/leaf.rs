@@ -1,7 +1,5 @@
 //! A book as bytes and back.
 
-use std::collections::BTreeMap;
-
 use dwell_core::event::Activity;
 use dwell_core::lab::live::Spine;
 use dwell_core::policy::Standing;
@@ -9,19 +7,74 @@ use dwell_core::timeline::Timeline;
 use dwell_core::totals::Totals;
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Rest, key_of};
+use super::{Book, MadeIds, Rest, key_of, key_of_id};
 use crate::gaps::GapChanges;
+use crate::link::Link;
 use crate::record::Record;
 use crate::turn::{written, written_to};
 
-/// What lies in the books under a user's id. `R` is [`Rest`], borrowed where it is written.
+/// What lies in the books under an id. `R` is [`Rest`], borrowed where it is written.
 #[derive(Serialize, Deserialize)]
 enum Leaf<'a, R> {
     /// The user's book.
     #[serde(borrow)]
     Book(Bytes<'a, R>),
-    /// Nothing any more: the id is another one now.
-    Moved(&'a str),
+    /// The id is another one now, as version 3 said it.
+    MovedInVersion3(&'a str),
+    /// A link of the id was heard of.
+    Linked(Linked<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Linked<'a> {
+    version: u8,
+    link: Link,
+    holds: bool,
+    /// A leaf with a book.
+    #[serde(borrow, with = "serde_bytes")]
+    book: Option<&'a [u8]>,
+}
+
+/// What lies under an id, but for what stands in its book.
+#[derive(Debug)]
+pub(crate) struct Under<'a> {
+    /// Of all links of the id that were heard of, the one that comes first.
+    pub link: Option<Link>,
+    /// Whether the id is another one now.
+    pub is_moved: bool,
+    /// The book of the user; of an id that moved, what was settled under it before. There is none where that is nothing.
+    pub book: Option<&'a [u8]>,
+}
+
+impl<'a> Under<'a> {
+    /// Says whether these bytes are those of an id of which no link was heard. The first byte tells, so that no book is read
+    /// for it.
+    pub fn is_book(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&0)
+    }
+
+    /// Reads what lies under an id; says why when that cannot be read.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
+        if Under::is_book(bytes) {
+            return Ok(Under { link: None, is_moved: false, book: Some(bytes) });
+        }
+        match postcard::from_bytes::<Leaf<'_, Rest>>(bytes).map_err(|error| error.to_string())? {
+            Leaf::Linked(Linked { version: VERSION, link, holds, book }) => {
+                Ok(Under { link: Some(link), is_moved: holds, book })
+            }
+            Leaf::Book(Bytes { version, .. }) | Leaf::Linked(Linked { version, .. }) => Err(other_version(version)),
+            Leaf::MovedInVersion3(_) => Err(other_version(3)),
+        }
+    }
+}
+
+/// Returns the bytes that lie under an id of which a link was heard.
+pub(crate) fn linked(link: Link, holds: bool, book: Option<&[u8]>) -> Box<[u8]> {
+    written(&Leaf::<Rest>::Linked(Linked { version: VERSION, link, holds, book })).into()
+}
+
+fn other_version(version: u8) -> String {
+    format!("it has version {version}, and this program knows {VERSION}")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,27 +107,10 @@ pub(super) struct PartBytes<'a> {
     /// Of what lies before it.
     #[serde(borrow, with = "serde_bytes")]
     pub spine: &'a [u8],
-    pub made_ids: BTreeMap<String, i64>,
+    pub made_ids: MadeIds,
 }
 
-pub(super) const VERSION: u8 = 3;
-
-/// Returns who an id is now, when these bytes under it say that it moved.
-pub(crate) fn moved_to(bytes: &[u8]) -> Option<&str> {
-    // The first byte says which of the two it is, so that a book is not read for it.
-    match postcard::take_from_bytes::<u8>(bytes) {
-        Ok((1, _)) => match postcard::from_bytes::<Leaf<'_, Rest>>(bytes) {
-            Ok(Leaf::Moved(to)) => Some(to),
-            Ok(Leaf::Book(_)) | Err(_) => None,
-        },
-        Ok(_) | Err(_) => None,
-    }
-}
-
-/// Returns the bytes that lie under an id that moved.
-pub(crate) fn moved(to: &str) -> Vec<u8> {
-    written(&Leaf::<Rest>::Moved(to))
-}
+pub(super) const VERSION: u8 = 4;
 
 /// A book that was not opened yet: to open it takes the rules, and these may need the texts in it.
 pub(crate) struct Sealed<'a> {
@@ -96,17 +132,30 @@ impl<'a> Sealed<'a> {
             Leaf::Book(Bytes { version: VERSION, timeline, totals, spine, rest }) => {
                 Ok(Sealed { timeline, totals, spine, rest })
             }
-            Leaf::Book(Bytes { version, .. }) => {
-                Err(format!("it has version {version}, and this program knows {VERSION}"))
-            }
-            Leaf::Moved(to) => Err(format!("it moved to {to}")),
+            Leaf::Book(Bytes { version, .. }) => Err(other_version(version)),
+            Leaf::MovedInVersion3(_) | Leaf::Linked(_) => Err("there is no book".to_owned()),
         }
+    }
+
+    /// Returns the key of an id of this user other than the one under which the book lies.
+    pub fn under(&mut self, id: &str) -> u32 {
+        key_of_id(&mut self.rest.ids, id)
+    }
+
+    /// Returns the other ids under which anything came that is not settled, or was settled before they were this user.
+    pub fn other_ids(&self) -> impl Iterator<Item = &str> {
+        self.rest.ids.iter().map(|(_, id)| id).chain(&self.rest.past).map(String::as_str)
     }
 
     /// Returns what the rules see of an event, with this user's keys for its texts.
     pub fn activity(&mut self, record: &Record<'_>) -> Option<Activity> {
         let kind = record.event_kind()?;
         Some(record.activity(kind, |text| key_of(&mut self.rest.texts, text)))
+    }
+
+    /// Returns the other ids under which something was settled before they were this user.
+    pub fn past(&self) -> &[String] {
+        &self.rest.past
     }
 
     /// Gives keys to texts that will be needed.
@@ -147,6 +196,7 @@ impl<'a> Sealed<'a> {
             passed: Vec::new(),
             gaps: GapChanges::default(),
             stirred: Vec::new(),
+            stirs_always: false,
         };
         book.told = book.lines();
         Ok(book)
@@ -169,5 +219,50 @@ impl Book<'_> {
         let bytes = Leaf::Book(Bytes { version: VERSION, timeline, totals, spine, rest: &self.rest });
         *leaf = written_to(std::mem::take(leaf), &bytes);
         leaf.as_slice().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link() -> Link {
+        let record = Record {
+            app: "app",
+            user: "ada",
+            link_from: Some("phone"),
+            message_id: "m",
+            message_id_is_derived: false,
+            kind: 0,
+            name: None,
+            happened_at: 5,
+            received_at: 7,
+            remaining: None,
+            player: None,
+            device: None,
+            platform: None,
+            campaign: None,
+        };
+        Link::of(&record, |_| dwell_core::time::Span::from_hours(1)).unwrap().1
+    }
+
+    #[test]
+    fn what_lies_under_an_id_is_read_as_it_was_written() {
+        for (holds, book) in [(true, None), (false, Some(&[0, VERSION, 7][..])), (true, Some(&[0][..]))] {
+            let bytes = linked(link(), holds, book);
+            let read = Under::read(&bytes).unwrap();
+            assert_eq!((read.link, read.is_moved, read.book), (Some(link()), holds, book));
+        }
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_refused() {
+        let mut bytes = linked(link(), true, None).into_vec();
+        bytes[1] = 9;
+        let moved = written(&Leaf::<Rest>::MovedInVersion3("ada"));
+        for (bytes, version) in [(bytes, 9), (moved, 3)] {
+            let wanted = format!("it has version {version}, and this program knows 4");
+            assert_eq!(Under::read(&bytes).unwrap_err(), wanted);
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! What of a book lies on the shelf, and what comes back; and its lines in the ledger of gaps, which go along.
 
-use std::collections::BTreeMap;
-
 use dwell_core::event::{Activity, is_late};
 use dwell_core::lab::live::{Line, Spine};
 use dwell_core::time::Timestamp;
@@ -9,7 +7,7 @@ use dwell_core::timeline::Timeline;
 
 use super::devices::latest_starts;
 use super::leaf::{PartBytes, VERSION};
-use super::{Book, Fill, PartNote, mark_of};
+use super::{Book, Fill, MadeIds, PartNote, mark_of};
 use crate::error::EngineError;
 use crate::shelf::Shelf;
 use crate::turn::written;
@@ -99,10 +97,9 @@ impl<'p> Book<'p> {
             let earlier = self.timeline.part(cut);
             self.pass(&earlier);
             let made_ids = std::mem::take(&mut self.rest.made_ids);
-            let (made_ids, stay): (BTreeMap<_, _>, BTreeMap<_, _>) =
-                made_ids.into_iter().partition(|(_, at)| *at < cut.as_micros());
+            let (made_ids, stay): (MadeIds, MadeIds) = made_ids.into_iter().partition(|(_, at)| *at < cut.as_micros());
             self.rest.made_ids = stay;
-            let names = earlier.names().chain(made_ids.keys().map(String::as_str));
+            let names = earlier.names().chain(made_ids.keys().map(|(_, name)| name.as_str()));
             let note = PartNote {
                 number: self.rest.next_part,
                 until: cut.as_micros(),
@@ -134,13 +131,6 @@ impl<'p> Book<'p> {
         let mut lines = Vec::with_capacity(2 * self.timeline.entries().len());
         let entries = self.timeline.entries().map(|(activity, _)| activity);
         self.spine.tell(self.timeline.settled_presence(), entries, self.standing, &mut |line| lines.push(line));
-        lines
-    }
-
-    /// Returns the lines of the spine alone.
-    pub(super) fn settled_lines(&self) -> Vec<Line> {
-        let mut lines = Vec::new();
-        self.spine.tell(self.timeline.settled_presence(), [], self.standing, &mut |line| lines.push(line));
         lines
     }
 

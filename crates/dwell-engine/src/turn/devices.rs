@@ -26,11 +26,9 @@ impl Turn<'_> {
         let mut devices: BTreeMap<(usize, String), Stirring> = BTreeMap::new();
         for Stirred { app, user, stir } in std::mem::take(&mut self.sheet.stirred) {
             let slot = self.who_is(app, &user)?;
-            // Who seemed to be alone when they came may have brought more since, from under another id.
-            let first = if self.slots[slot].was_linked { stir.first.min(self.earliest(app)) } else { stir.first };
             let (earliest, latest) =
-                devices.entry((app, stir.device)).or_default().entry(slot).or_insert((first, stir.last));
-            *earliest = first.min(*earliest);
+                devices.entry((app, stir.device)).or_default().entry(slot).or_insert((stir.first, stir.last));
+            *earliest = stir.first.min(*earliest);
             *latest = stir.last.max(*latest);
         }
         for ((app, device), stirring) in devices {
@@ -103,6 +101,8 @@ impl Turn<'_> {
         known.seen.retain(|seen| !concerned.contains(&seen.user));
         let mut starts: Vec<(Start, usize)> = Vec::new();
         let mut before: Vec<(Start, usize)> = Vec::new();
+        // Who took nothing since may be said to have lost it still, by what is another's now.
+        let mut taken: BTreeMap<usize, Vec<&Start>> = people.iter().map(|slot| (*slot, vec![])).collect();
         for slot in people {
             let found = self.reopen(slot, |book, shelf| {
                 let starts = book.device_key(device).map(|key| book.starts(key, from, shelf)).transpose()?;
@@ -123,14 +123,13 @@ impl Turn<'_> {
         };
         starts.sort_by(in_order);
         let had_it = before.iter().max_by(|one, other| in_order(one, other)).map(|(_, slot)| *slot);
-        let mut taken: BTreeMap<usize, Vec<&Start>> =
-            starts.iter().chain(&before).map(|(_, slot)| (*slot, vec![])).collect();
         for (loser, place) in handovers(had_it, starts.iter().map(|(_, slot)| *slot)) {
             taken.entry(loser).or_default().push(&starts[place].0);
         }
         known.let_go(self.forgotten_before(app, now));
-        let is_shared = 1 < known.seen.len();
         for (slot, taken) in taken {
+            // Who is not noted there is noted when they take it again.
+            let is_shared = !matches!(known.seen.as_slice(), [seen] if *seen.user == *self.slots[slot].user);
             self.say_taken(slot, device, is_shared, from, &taken)?;
         }
         Ok(())
@@ -165,13 +164,8 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Returns the earliest moment at which anything that was read in this turn can have happened.
-    fn earliest(&self, app: usize) -> i64 {
-        self.first.max(self.forgotten_before(app, self.began))
-    }
-
     /// Returns the moment before which nothing can change any more.
-    fn forgotten_before(&self, app: usize, now: Timestamp) -> i64 {
+    pub(super) fn forgotten_before(&self, app: usize, now: Timestamp) -> i64 {
         let lateness = self.apps[app].rules.standing_of("", &[]).rules_at(now).allowed_lateness;
         now.minus(lateness).minus(MARGIN).as_micros()
     }

@@ -3,19 +3,17 @@
 //! Ids are found on several threads, each with a part of the cache of its own. What comes of it does not depend on that:
 //! places are given in the order in which ids come first.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dwell_store::Books;
 use hashbrown::HashTable;
 
 use super::on_threads;
-use crate::book::moved_to;
 use crate::cache::{Cache, Part, part_of};
 use crate::error::EngineError;
 use crate::keys;
 use crate::record::Record;
-use crate::sheet::{App, Slot, State};
+use crate::sheet::{App, Slot};
 
 /// So many books are asked for at once.
 const LOADED_AT_ONCE: usize = 1_024;
@@ -138,11 +136,12 @@ fn find_some(
                 let number = slots.len() as u32;
                 known.insert_unique(*hash, Known { hash: *hash, number }, |known| known.hash);
                 keys::write_book(&mut key, &crowd.apps[app].name, user);
-                let state = part.take(&key).map(state_of);
-                if state.is_none() {
-                    missing.push((number, key.clone()));
+                let mut slot = Slot::new(app, user.into(), *hash);
+                match part.take(&key) {
+                    Some(bytes) => slot.find(&crowd.apps[app].name, bytes)?,
+                    None => missing.push((number, key.clone())),
                 }
-                slots.push(Slot::new(app, user.into(), *hash, state.unwrap_or(State::Unknown)));
+                slots.push(slot);
                 number
             }
         };
@@ -152,17 +151,10 @@ fn find_some(
         let keys: Vec<&[u8]> = some.iter().map(|(_, key)| key.as_slice()).collect();
         for ((number, _), bytes) in some.iter().zip(crowd.books.load(&keys)?) {
             if let Some(bytes) = bytes {
-                slots[*number as usize].state = state_of(bytes.into());
+                let slot = &mut slots[*number as usize];
+                slot.find(&crowd.apps[slot.app].name, bytes.into())?;
             }
         }
     }
     Ok((slots, Places { known, places: Vec::new() }))
-}
-
-/// Returns what these bytes say that lies under an id.
-pub(super) fn state_of(bytes: Box<[u8]>) -> State {
-    match moved_to(&bytes).map(Arc::from) {
-        Some(to) => State::Moved(to),
-        None => State::Book(bytes),
-    }
 }
