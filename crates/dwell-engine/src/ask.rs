@@ -17,6 +17,7 @@ use crate::numbers::{Numbers, Series};
 use crate::quarter::{LENGTHS, LengthCounts, QUARTERS, Quarter};
 use crate::row::{OpenSession, SessionRow};
 use crate::rules::RulesOf;
+use crate::sheet::bad_book;
 use crate::statement::Statement;
 use crate::turn::read;
 
@@ -66,15 +67,15 @@ impl Desk {
         let (user, bytes) = self.who_is(app, id)?;
         let Some(bytes) = bytes else { return Ok(None) };
         let rules = self.rules.rules_of(app);
-        let sealed = Sealed::read(&bytes).map_err(bad_user(app, &user))?;
+        let sealed = Sealed::read(&bytes).map_err(bad_book(app, &user))?;
         let past: Vec<String> = sealed.past().to_vec();
         let standing = rules.standing_of(&user, sealed.texts());
-        let book = sealed.open(app, &user, &standing).map_err(bad_user(app, &user))?;
+        let book = sealed.open(app, &user, &standing).map_err(bad_book(app, &user))?;
         let open = book.open_session().filter(|open| now < Timestamp::from_micros(open.deadline));
         let presence = book.timeline.presence_at(now);
         let (mut totals, mut last_seen_at) = (book.totals.clone(), book.timeline.last());
         for id in past {
-            let bad = bad_user(app, &id);
+            let bad = bad_book(app, &id);
             let Some(bytes) = self.get(&keys::book(app, &id))? else { continue };
             let Some(before) = Under::read(&bytes).map_err(&bad)?.book else { continue };
             let sealed = Sealed::read(before).map_err(&bad)?;
@@ -96,7 +97,7 @@ impl Desk {
     ) -> Result<Page<SessionRow>, EngineError> {
         let (user, bytes) = self.who_is(app, id)?;
         let row = |_: &[u8], bytes: &[u8]| read(app, "a session", bytes);
-        let sealed = bytes.as_deref().map(Sealed::read).transpose().map_err(bad_user(app, &user))?;
+        let sealed = bytes.as_deref().map(Sealed::read).transpose().map_err(bad_book(app, &user))?;
         let past = sealed.map(|sealed| sealed.past().to_vec()).unwrap_or_default();
         let own = keys::sessions(app, &user);
         if past.is_empty() {
@@ -121,7 +122,7 @@ impl Desk {
         let user_of = |key: &[u8]| keys::user_of(key).ok_or_else(|| bad("a user".to_owned()));
         let (found, next) = self.page(&keys::books(app), after, most, |key, bytes| {
             let is_moved =
-                !Under::is_book(bytes) && Under::read(bytes).map_err(bad_user(app, &user_of(key)?))?.is_moved;
+                !Under::is_book(bytes) && Under::read(bytes).map_err(bad_book(app, &user_of(key)?))?.is_moved;
             if is_moved { Ok(None) } else { user_of(key).map(Some) }
         })?;
         Ok((found.into_iter().flatten().collect(), next))
@@ -234,7 +235,7 @@ impl Desk {
         // Links that hold lead to an end. Between two reads they may have changed, so that we were led round.
         for _ in 0..MOST_LINKS {
             let Some(bytes) = self.get(&keys::book(app, &now))? else { return Ok((now, None)) };
-            let Under { link, is_moved, book } = Under::read(&bytes).map_err(bad_user(app, &now))?;
+            let Under { link, is_moved, book } = Under::read(&bytes).map_err(bad_book(app, &now))?;
             match link.filter(|_| is_moved) {
                 Some(link) => now = link.to,
                 None => return Ok((now, book.map(<[u8]>::to_vec))),
@@ -246,8 +247,4 @@ impl Desk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         Ok(self.books.load(&[key])?.pop().flatten())
     }
-}
-
-fn bad_user<'a>(app: &'a str, user: &'a str) -> impl Fn(String) -> EngineError + 'a {
-    move |cause| EngineError::BadBook { app: app.to_owned(), what: format!("user {user}"), cause }
 }
