@@ -14,7 +14,7 @@ pub fn start(flags: &[String]) -> Done {
             build()?;
         }
         Some(why) => println!(
-            "{why}, so the demo runs without its page and without the dashboard: the API alone is there.\n\
+            "{why}, so its page and the dashboard cannot be built: unless they were before, the demo has the API alone.\n\
              To see them, install Node {OLDEST_NODE} or later with npm (https://nodejs.org/en/download), and run this again."
         ),
     }
