@@ -122,8 +122,11 @@ fn a_file_of_the_time_before_countries_is_read_without_them() {
     assert_eq!(told(folder.path(), 0, 1), [format!("{:?}", row("ada", MINUTE, 0))]);
 }
 
+/// By facet and value, `None` for all others: users, and their sessions under the usual timeout.
+type Groups = BTreeMap<(Facet, Option<String>), (u64, u64)>;
+
 /// Counts what 2,000 people from twelve countries did, with so much memory for events.
-fn counted(memory: u64) -> (Vec<u64>, BTreeMap<(Facet, Option<String>), (u64, u64)>, u64) {
+fn counted(memory: u64) -> (Vec<u64>, Groups, u64) {
     let shuffle = Shuffle::new(100_000, memory);
     let mut telling = Retelling::new(&shuffle);
     for user in 0..2_000_u64 {
