@@ -27,7 +27,7 @@ const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 const PASSWORD: &str = "correct horse battery";
 
 /// What each route needs of somebody who signed in: method, path, and the scope within an app.
-const ROUTES: [(&str, &str, Scope); 21] = [
+const ROUTES: [(&str, &str, Scope); 22] = [
     ("GET", "/v1/keys", Scope::AdminApp),
     ("POST", "/v1/keys", Scope::AdminApp),
     ("POST", "/v1/keys/{label}/rotate", Scope::AdminApp),
