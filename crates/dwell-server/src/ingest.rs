@@ -107,7 +107,7 @@ async fn keep(house: &House, app: &str, decoded: &Decoded<'_>) -> Result<Vec<u32
     let mut bytes = Vec::new();
     let mut seen = HashSet::new();
     for event in &decoded.events {
-        if seen.insert(event.message_id.as_str()) {
+        if seen.insert((event.user(), event.message_id.as_str())) {
             record_of(app, event).write(&mut bytes);
             batch.push(&bytes);
         } else {

@@ -151,3 +151,17 @@ async fn two_people_who_log_in_under_one_anonymous_id_are_told_the_same_whoever_
         assert_eq!(first.get_or_insert_with(|| told.clone()), &told, "{order:?}");
     }
 }
+
+#[tokio::test]
+async fn in_one_body_two_people_may_use_one_message_id() {
+    let radio = Radio::add();
+    let mut street = Street::build(&radio);
+    let message = |user: &str| {
+        json!({ "type": "track", "event": "Song Liked", "messageId": "m", "timestamp": "2026-11-24T09:00:00Z", "userId": user })
+    };
+    street.say(&("batch", json!({ "batch": [message("ada"), message("bo"), message("ada")] }))).await;
+    for user in ["ada", "bo"] {
+        let told = street.ask(&format!("/v1/users/{user}/sessions")).await;
+        assert_eq!(told["sessions"][0]["activities"], json!(1), "{told}");
+    }
+}
