@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { logIn, openBrowser, openDwell, openPage, people, sleep, until } from './house.mjs'
+import { logIn, openBrowser, openDwell, openPage, people, placeOf, sleep, until } from './house.mjs'
 
 const BINARY = path.resolve(process.env.DWELL ?? '../../target/release/dwell')
 const AXE = fs.readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
@@ -43,16 +43,6 @@ async function openLab(options) {
   await page.waitForSelector('[role=slider]')
   return page
 }
-
-/** Where a timeout is in the picture: on the logarithmic axis between the marks of 10 s and 24 h. */
-const placeOf = (page, seconds) => page.evaluate((seconds) => {
-  const svg = document.querySelector('.chart svg')
-  svg.scrollIntoView({ block: 'start' })
-  const box = svg.getBoundingClientRect()
-  const [first, last] = [...svg.querySelectorAll('line.axis')].slice(0, 1).flatMap((line) => [line.x1.baseVal.value, line.x2.baseVal.value])
-  const share = Math.log(seconds / 10) / Math.log(8640)
-  return { x: box.left + first + share * (last - first), y: box.top + 200 }
-}, seconds)
 
 describe('the dashboard', { timeout: 240_000 }, () => {
   test('the lab dragged to 15 min says what the API says, to the digit, and asks nothing meanwhile', async () => {

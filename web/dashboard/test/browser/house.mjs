@@ -148,3 +148,13 @@ export async function logIn(page, name, password = PASSWORD) {
   }
   await page.keyboard.press('Enter')
 }
+
+/** Where a timeout is in the picture: on the logarithmic axis between the marks of 10 s and 24 h. */
+export const placeOf = (page, seconds) => page.evaluate((seconds) => {
+  const svg = document.querySelector('.chart svg')
+  svg.scrollIntoView({ block: 'start' })
+  const box = svg.getBoundingClientRect()
+  const [first, last] = [...svg.querySelectorAll('line.axis')].slice(0, 1).flatMap((line) => [line.x1.baseVal.value, line.x2.baseVal.value])
+  const share = Math.log(seconds / 10) / Math.log(8640)
+  return { x: box.left + first + share * (last - first), y: box.top + 200 }
+}, seconds)

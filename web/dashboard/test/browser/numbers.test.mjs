@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { openBrowser, openDwell, openPage, people, until } from './house.mjs'
+import { openBrowser, openDwell, openPage, people, placeOf, until } from './house.mjs'
 
 const BINARY = path.resolve(process.env.DWELL ?? '../../target/release/dwell')
 /** A Python that has DuckDB: that of `tests/oracle`. */
@@ -110,20 +110,16 @@ describe('the numbers', { timeout: 180_000 }, () => {
           sides.map((side) => [side.sessions, side.total_length_us]))
       }
       const page = await open(app, '#/lab')
-      await page.waitForSelector('[role=slider]')
+      // What is counted for it moves what lies below, once.
+      await page.waitForSelector('.lanes .lane')
       const now = () => page.$eval('[role=slider]', (slider) => slider.getAttribute('aria-valuenow'))
       const values = () => page.$$eval('[data-value]', (all) => all.map((one) => Number(one.dataset.value)))
       const is = [points[0].sessions, points[0].mean_length_seconds, points[0].total_length_seconds]
       // By the mouse, from 30 min.
-      const x = (seconds) => page.evaluate((seconds) => {
-        const svg = document.querySelector('.chart svg')
-        const { x1, x2 } = svg.querySelector('line.axis')
-        return svg.getBoundingClientRect().left + x1.baseVal.value + Math.log(seconds / 10) / Math.log(8640) * (x2.baseVal.value - x1.baseVal.value)
-      }, seconds)
-      const top = await page.$eval('.chart svg', (svg) => svg.getBoundingClientRect().top)
-      await page.mouse.move(await x(1800), top + 200)
+      const [from, to] = [await placeOf(page, 1800), await placeOf(page, 900)]
+      await page.mouse.move(from.x, from.y)
       await page.mouse.down()
-      await page.mouse.move(await x(900), top + 200, { steps: 20 })
+      await page.mouse.move(to.x, to.y, { steps: 20 })
       await page.mouse.up()
       assert.equal(await now(), '900')
       assert.deepEqual(await values(), is)
