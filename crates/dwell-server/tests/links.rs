@@ -157,7 +157,8 @@ async fn in_one_body_two_people_may_use_one_message_id() {
     let radio = Radio::add();
     let mut street = Street::build(&radio);
     let message = |user: &str| {
-        json!({ "type": "track", "event": "Song Liked", "messageId": "m", "timestamp": "2026-11-24T09:00:00Z", "userId": user })
+        let at = "2026-11-24T09:00:00Z";
+        json!({ "type": "track", "event": "Song Liked", "messageId": "m", "timestamp": at, "userId": user })
     };
     street.say(&("batch", json!({ "batch": [message("ada"), message("bo"), message("ada")] }))).await;
     for user in ["ada", "bo"] {
