@@ -87,19 +87,7 @@ fn late(link: &Linked) -> bool {
 }
 
 fn events() -> impl Strategy<Value = Vec<Said>> {
-    let kinds = [
-        EventKind::Action,
-        EventKind::Action,
-        EventKind::Action,
-        EventKind::PlayingStarted,
-        EventKind::PlayingStopped,
-        EventKind::Backgrounded,
-        EventKind::Closed,
-        EventKind::Heartbeat,
-        EventKind::Silent,
-        EventKind::UserChanged,
-    ];
-    let one = (0usize..IDS, 0usize..kinds.len(), 0i64..120, 0usize..4, 0usize..12);
+    let one = (0usize..IDS, 0usize..KINDS.len(), 0i64..120, 0usize..4, 0usize..12);
     prop::collection::vec(one, 0..30).prop_map(move |drawn| {
         let mut all: Vec<Said> = Vec::new();
         for (number, (id, kind, minute, device, copied)) in drawn.into_iter().enumerate() {
@@ -107,7 +95,7 @@ fn events() -> impl Strategy<Value = Vec<Said>> {
             // Some say what was said before, under another id.
             let said = match all.get(copied).filter(|said| said.id != id) {
                 Some(said) => Said { id, user: id, ..said.clone() },
-                None => Said { id, user: id, kind: kinds[kind], minute, device, delay: 0, number },
+                None => Said { id, user: id, kind: KINDS[kind], minute, device, delay: 0, number },
             };
             if all.iter().all(|other| (other.id, other.number) != (said.id, said.number)) {
                 all.push(said);

@@ -15,25 +15,13 @@ use house::*;
 use proptest::prelude::*;
 
 fn said() -> impl Strategy<Value = Vec<Said>> {
-    let kinds = [
-        EventKind::Action,
-        EventKind::Action,
-        EventKind::Action,
-        EventKind::PlayingStarted,
-        EventKind::PlayingStopped,
-        EventKind::Backgrounded,
-        EventKind::Closed,
-        EventKind::Heartbeat,
-        EventKind::Silent,
-        EventKind::UserChanged,
-    ];
-    let one = (0usize..3, 0usize..kinds.len(), 0i64..120, 0usize..4, 0i64..12);
+    let one = (0usize..3, 0usize..KINDS.len(), 0i64..120, 0usize..4, 0i64..12);
     prop::collection::vec(one, 0..40).prop_map(move |said| {
         let said = said.into_iter().enumerate();
         said.map(|(number, (user, kind, minute, device, delay))| Said {
             id: user,
             user,
-            kind: kinds[kind],
+            kind: KINDS[kind],
             minute,
             // Half of all on one device, and some on none.
             device: [1, 1, 2, 0][device],

@@ -25,7 +25,7 @@ const LONGEST_PAGE: usize = 1_000;
 const USUAL_PAGE: usize = 100;
 
 /// How many phases of a user are given at most.
-const MOST_PHASEES: usize = 5_000;
+const MOST_PHASES: usize = 5_000;
 
 /// How many places of a series are given at most.
 const LONGEST_SERIES: usize = 100_000;
@@ -145,7 +145,7 @@ pub(crate) async fn phases(
     let now = (house.clock)();
     let (known_from, all) = house.desk.phases(&app, &user, now)?.ok_or_else(|| Problem::not_found("user"))?;
     // The latest matter.
-    let shown = &all[all.len().saturating_sub(MOST_PHASEES)..];
+    let shown = &all[all.len().saturating_sub(MOST_PHASES)..];
     let known_from = if shown.len() < all.len() { shown.first().map(|first| first.from) } else { known_from };
     let phases: Vec<Value> = shown
         .iter()

@@ -18,6 +18,20 @@ pub const APP: &str = "app";
 pub const MINUTE: i64 = 60_000_000;
 pub const BEGIN: i64 = 1_700_000_000_000_000;
 
+/// What is said, by how often: actions above all.
+pub const KINDS: [EventKind; 10] = [
+    EventKind::Action,
+    EventKind::Action,
+    EventKind::Action,
+    EventKind::PlayingStarted,
+    EventKind::PlayingStopped,
+    EventKind::Backgrounded,
+    EventKind::Closed,
+    EventKind::Heartbeat,
+    EventKind::Silent,
+    EventKind::UserChanged,
+];
+
 /// What one client says once.
 #[derive(Clone, Debug)]
 pub struct Said {

@@ -91,16 +91,20 @@ impl Changes {
 
     /// Leaves only the writes that count, in order of their keys, so that [`Changes::find`] finds them.
     pub fn put_in_order(&mut self) {
+        let heads = self.in_order();
+        self.writes = heads.iter().map(|head| std::mem::take(&mut self.writes[head.place as usize])).collect();
+    }
+
+    /// Finds the writes that count, in order of their keys.
+    fn in_order(&self) -> Vec<Head> {
+        let key = |head: &Head| &self.writes[head.place as usize].0;
         let mut heads = self.heads();
         heads.sort_unstable_by(|one, other| {
-            let key = |head: &Head| &self.writes[head.place as usize].0;
             // The later of two writes comes first, and is the one that stays.
             one.bytes.cmp(&other.bytes).then_with(|| key(one).cmp(key(other))).then(other.place.cmp(&one.place))
         });
-        let mut writes = Vec::with_capacity(heads.len());
-        writes.extend(heads.iter().map(|head| std::mem::take(&mut self.writes[head.place as usize])));
-        writes.dedup_by(|next, kept| next.0 == kept.0);
-        self.writes = writes;
+        heads.dedup_by(|next, kept| key(next) == key(kept));
+        heads
     }
 
     /// Returns of each write the first bytes of its key, beyond what all keys with the same first byte have in common: what
@@ -137,16 +141,15 @@ impl Changes {
 
     /// The writes that count, in order of their keys.
     fn last_of_each_key(&self) -> Vec<(&[u8], Option<&[u8]>)> {
-        let mut writes: Vec<_> = self.writes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
-        if writes.is_sorted_by(|(one, _), (other, _)| one < other) {
-            return writes;
+        if self.writes.is_sorted_by(|(one, _), (other, _)| one < other) {
+            return self.writes.iter().map(borrowed).collect();
         }
-        writes.sort_by_key(|(key, _)| *key);
-        writes.reverse();
-        writes.dedup_by_key(|(key, _)| *key);
-        writes.reverse();
-        writes
+        self.in_order().iter().map(|head| borrowed(&self.writes[head.place as usize])).collect()
     }
+}
+
+fn borrowed((key, value): &Write) -> (&[u8], Option<&[u8]>) {
+    (key, value.as_deref())
 }
 
 /// The longest a key may be.
