@@ -25,6 +25,19 @@ const MOST_TIMEOUTS: usize = 1_000;
 pub(crate) struct LabAsked {
     timeouts: Option<String>,
     versus: Option<String>,
+    #[serde(default)]
+    form: Form,
+}
+
+/// How points are written.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "lowercase")]
+enum Form {
+    /// Each by itself, with names.
+    #[default]
+    Points,
+    /// Measure by measure: of every whole second, a third as long.
+    Columns,
 }
 
 /// The curve of an app at some timeouts, or at every whole second, beside the timeout in force.
@@ -48,6 +61,10 @@ pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri
     } else {
         timeouts.iter().filter_map(|timeout| at(*timeout)).map(Point::of).collect()
     };
+    let (points, columns) = match asked.form {
+        Form::Points => (points, None),
+        Form::Columns => (Vec::new(), Some(Columns::of(&points))),
+    };
     let shown = Lab {
         app: app.id.as_str(),
         in_force_seconds: in_force.as_secs(),
@@ -55,6 +72,7 @@ pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri
         sessions_always: ledger.sessions_always(),
         versus: at(versus).map(Point::of),
         points,
+        columns,
         gaps: gaps(&ledger),
     };
     Ok(Json(shown).into_response())
@@ -74,6 +92,7 @@ struct Lab<'a> {
     sessions_always: u64,
     versus: Option<Point>,
     points: Vec<Point>,
+    columns: Option<Columns>,
     gaps: Vec<[u64; 2]>,
 }
 
@@ -92,6 +111,26 @@ impl Point {
             sessions: point.sessions,
             total_length_seconds: seconds(point.total_length.as_micros()),
             mean_length_seconds: seconds(point.mean_length().as_micros()),
+        }
+    }
+}
+
+/// The same points, measure by measure: what stands at one place in each list is one point.
+#[derive(Serialize)]
+struct Columns {
+    timeout_seconds: Vec<u32>,
+    sessions: Vec<u64>,
+    total_length_seconds: Vec<f64>,
+    mean_length_seconds: Vec<f64>,
+}
+
+impl Columns {
+    fn of(points: &[Point]) -> Self {
+        Columns {
+            timeout_seconds: points.iter().map(|point| point.timeout_seconds).collect(),
+            sessions: points.iter().map(|point| point.sessions).collect(),
+            total_length_seconds: points.iter().map(|point| point.total_length_seconds).collect(),
+            mean_length_seconds: points.iter().map(|point| point.mean_length_seconds).collect(),
         }
     }
 }

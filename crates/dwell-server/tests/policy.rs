@@ -132,6 +132,23 @@ async fn the_lab_at_every_second_is_compressed_for_whoever_can_read_that() {
 }
 
 #[tokio::test]
+async fn the_lab_in_columns_says_what_it_says_in_points() {
+    let shop = Shop::open();
+    let null = Value::Null;
+    let (_, _, points) = shop.ask("GET", "/v1/lab?timeouts=5m,1h", None, &null).await;
+    let (status, _, columns) = shop.ask("GET", "/v1/lab?timeouts=5m,1h&form=columns", None, &null).await;
+    assert_eq!((status, &points["columns"], &columns["points"]), (StatusCode::OK, &null, &json!([])));
+    assert_eq!(columns["columns"]["timeout_seconds"], json!([300, 3600]));
+    for (place, point) in points["points"].as_array().unwrap().iter().enumerate() {
+        for (measure, value) in point.as_object().unwrap() {
+            assert_eq!(&columns["columns"][measure][place], value, "{measure}");
+        }
+    }
+    let (status, _, problem) = shop.ask("GET", "/v1/lab?form=rows", None, &null).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+}
+
+#[tokio::test]
 async fn a_policy_is_put_and_holds_from_its_date_on() {
     let shop = Shop::open();
     let (status, headers, answer) = shop.ask("GET", "/v1/policy", None, &Value::Null).await;

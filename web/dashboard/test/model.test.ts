@@ -23,7 +23,13 @@ function lab(): Lab {
     const total = joined.reduce((sum, [second, many]) => sum + second * many, 0)
     return { timeout_seconds: timeout, sessions, total_length_seconds: total, mean_length_seconds: total / sessions }
   })
-  return { app: 'app_x', in_force_seconds: 1800, read_up_to: 1, sessions_always: 10, versus: points[1799]!, points, gaps }
+  const columns = {
+    timeout_seconds: points.map((point) => point.timeout_seconds),
+    sessions: points.map((point) => point.sessions),
+    total_length_seconds: points.map((point) => point.total_length_seconds),
+    mean_length_seconds: points.map((point) => point.mean_length_seconds),
+  }
+  return { app: 'app_x', in_force_seconds: 1800, read_up_to: 1, sessions_always: 10, versus: points[1799]!, points: [], columns, gaps }
 }
 
 describe('the curve', () => {

@@ -1197,7 +1197,10 @@ export interface components {
             /** @description Sessions that no timeout joins to an earlier one. */
             sessions_always: number;
             versus: components["schemas"]["LabPoint"];
+            /** @description The curve, point by point; empty where columns were asked for. */
             points: components["schemas"]["LabPoint"][];
+            /** @description The curve, measure by measure, where that was asked for. */
+            columns: components["schemas"]["LabColumns"] | null;
             /** @description Whole seconds and how many silences between sessions are so long, without zeros. */
             gaps: number[][];
         };
@@ -1206,6 +1209,13 @@ export interface components {
             sessions: number;
             total_length_seconds: number;
             mean_length_seconds: number;
+        };
+        /** @description Lists of one length: what stands at one place in each of them is one point. */
+        LabColumns: {
+            timeout_seconds: number[];
+            sessions: number[];
+            total_length_seconds: number[];
+            mean_length_seconds: number[];
         };
         LabDetail: {
             app: string;
@@ -2084,6 +2094,8 @@ export interface operations {
                 timeouts?: string;
                 /** @description A timeout to compare with: the one in force unless said. */
                 versus?: string;
+                /** @description How the curve is written: point by point in `points`, or measure by measure in `columns`, which of every second is a third as long. */
+                form?: "points" | "columns";
                 /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };

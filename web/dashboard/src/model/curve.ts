@@ -19,14 +19,22 @@ export interface Curve {
   upTo: number[]
 }
 
-/** Reads an answer to `timeouts=all`: one point for each whole second from 1 on. */
+/** Reads an answer to `timeouts=all` in columns: one place for each whole second from 1 on. */
 export function curveOf(lab: Lab): Curve {
-  const points = lab.points
+  const columns = lab.columns!
   const gaps = lab.gaps as [number, number][]
   let sum = 0
   return {
     inForce: lab.in_force_seconds,
-    at: (seconds) => points[Math.min(Math.max(Math.round(seconds), 1), points.length) - 1]!,
+    at(seconds) {
+      const place = Math.min(Math.max(Math.round(seconds), 1), columns.sessions.length) - 1
+      return {
+        timeout_seconds: columns.timeout_seconds[place]!,
+        sessions: columns.sessions[place]!,
+        total_length_seconds: columns.total_length_seconds[place]!,
+        mean_length_seconds: columns.mean_length_seconds[place]!,
+      }
+    },
     gaps,
     upTo: gaps.map(([, many]) => (sum += many)),
   }
