@@ -95,6 +95,32 @@ pub(crate) fn sessions(app: &str, user: &str) -> Vec<u8> {
     of_user(SESSION, app, user)
 }
 
+/// All sessions of an app, in order of its users.
+pub(crate) fn all_sessions(app: &str) -> Vec<u8> {
+    begin(SESSION, app)
+}
+
+/// What lies in the books for an app beside users, sessions, deadlines, numbers and the feed.
+pub(crate) const OF_AN_APP: [u8; 4] = [PART, DEVICE, SERIES, LAB];
+
+/// All of one sort that lies in the books for an app.
+pub(crate) fn of_app(tag: u8, app: &str) -> Vec<u8> {
+    begin(tag, app)
+}
+
+/// Returns of the key of a session what all have in common that begin together: the user and the moment.
+pub(crate) fn start_of(key: &[u8]) -> &[u8] {
+    // An ordinal and the bytes of a name follow.
+    key.get(..key.len().saturating_sub(4 + 16)).unwrap_or(key)
+}
+
+/// Reads the user of the key of a session.
+pub(crate) fn user_of_session(key: &[u8]) -> Option<String> {
+    let mut rest = key.strip_prefix(&[SESSION])?;
+    take_text(&mut rest)?;
+    take_text(&mut rest)
+}
+
 /// One session. Where several begin in one moment, their ordinals say which is first.
 pub(crate) fn session(app: &str, user: &str, stated: &Stated) -> Vec<u8> {
     let mut key = sessions(app, user);

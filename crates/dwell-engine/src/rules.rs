@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use dwell_core::policy::{Policy, Standing};
-use dwell_core::time::Zone;
+use dwell_core::time::{Span, Zone};
+
+/// A thousand years: longer than anything is told of.
+const NEVER_LATE: Span = Span::from_hours(1_000 * 366 * 24);
 
 /// The rules of an app.
 #[derive(Clone, Debug)]
@@ -23,6 +26,13 @@ impl AppRules {
         let has_platforms = policy.versions().iter().any(|version| !version.platforms.is_empty());
         let is_for_all = policy.is_the_same_for_all() && !has_platforms;
         AppRules { for_all: is_for_all.then(|| policy.standing_of("", &[], &[])), policy: policy.clone(), zone }
+    }
+
+    /// Returns the same rules, but that no event is late.
+    pub(crate) fn without_lateness(&self) -> AppRules {
+        let mut versions = self.policy.versions().to_vec();
+        versions.iter_mut().for_each(|version| version.rules.allowed_lateness = NEVER_LATE);
+        AppRules::of(&Policy::from_versions(versions), self.zone.clone())
     }
 
     /// Returns what holds for a user. `platforms` gives the name behind each platform key, from key 1 on.

@@ -10,6 +10,7 @@ use crate::cache::Cache;
 use crate::error::EngineError;
 use crate::keys;
 use crate::record::Record;
+use crate::restate::Restatement;
 use crate::rules::RulesOf;
 use crate::trailing::Trailing;
 use crate::turn::{Due, Taken, Turn};
@@ -152,6 +153,52 @@ impl Worker {
             self.let_go();
         }
         Ok(synced?)
+    }
+
+    /// Takes one turn with the events of one app before an offset of the log, and nothing else.
+    pub(crate) fn turn_of(&mut self, app: &str, until: Offset) -> Result<(), EngineError> {
+        let turned = self.try_turn_of(app, until);
+        if turned.is_err() {
+            self.let_go();
+        }
+        turned
+    }
+
+    fn try_turn_of(&mut self, app: &str, until: Offset) -> Result<(), EngineError> {
+        let records = match self.log.read(self.books.offset(), self.options.turn_bytes) {
+            Err(StoreError::Quarantined { offsets }) => {
+                self.books.wait()?;
+                return Ok(self.books.commit(&Changes::up_to(offsets.end.min(until)))?);
+            }
+            records => records?,
+        };
+        let mut events = Vec::new();
+        for (offset, bytes) in records.iter().filter(|(offset, _)| *offset < until) {
+            let event = Record::read(bytes).ok_or(EngineError::BadRecord { offset })?;
+            events.extend((event.app == app).then_some(event));
+        }
+        let turn = Turn::new(&self.books, &mut self.cache, self.rules.as_ref(), self.options, &events);
+        let taken = turn.take(|| Ok(Vec::new()), Timestamp::MIN, records.next().min(until))?;
+        self.first_deadline = Timestamp::MIN;
+        Ok(self.books.begin(taken.changes)?)
+    }
+
+    /// Rings for those who are due at `now`, for some of them where there are many, and says for how many.
+    pub(crate) fn ring(&mut self, now: Timestamp) -> Result<usize, EngineError> {
+        let (books, first) = (&self.books, self.first_deadline);
+        let turn = Turn::new(books, &mut self.cache, self.rules.as_ref(), self.options, &[]);
+        let taken = turn.take(|| due(books, first, now), now, books.offset())?;
+        self.books.begin(taken.changes)?;
+        self.books.wait()?;
+        Ok(taken.deadlines)
+    }
+
+    /// Takes over some more of a restatement, at most about so many keys, and says whether all is done. Until then no turn
+    /// may be taken.
+    pub fn take_over(&mut self, restatement: &mut Restatement, most: usize) -> Result<bool, EngineError> {
+        self.books.wait()?;
+        self.let_go();
+        restatement.take_over(&self.books, most)
     }
 
     fn skip(&self, end: Offset) -> Result<Turned, EngineError> {

@@ -102,6 +102,13 @@ impl House {
             worker_under(self.log.clone(), self.books.clone(), self.rules.clone(), self.turn_bytes);
     }
 
+    /// The same log and books, under other rules from now on.
+    pub fn now_under(self, rules: Arc<AppRules>) -> Self {
+        let house = House { rules, ..self };
+        house.restart();
+        house
+    }
+
     pub fn desk(&self) -> Desk {
         Desk::new(self.books.clone(), Arc::new(self.rules.clone()))
     }
@@ -207,7 +214,11 @@ pub fn model(said: &[Said], users: usize, now: i64, rules: &AppRules) -> BTreeMa
 
 /// What every timeout would have done.
 pub fn lab(said: &[Said], users: usize) -> GapLedger {
-    let rules = rules();
+    lab_under(said, users, &rules())
+}
+
+/// The same under other rules: of what is playing and in the background, above all.
+pub fn lab_under(said: &[Said], users: usize, rules: &AppRules) -> GapLedger {
     let mut lab = Lab::new(Grid::standard(), &[]);
     for (number, life) in lives(said, users).iter().enumerate() {
         lab.observe_user(life, &rules.standing_of(&user(number), &[]));

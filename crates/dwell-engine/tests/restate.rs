@@ -1,0 +1,165 @@
+//! A history that is restated: the books are as if all had been under the new rules from the first, and nothing had been late.
+
+#[allow(dead_code, reason = "every test uses another part of it")]
+#[path = "support/house.rs"]
+mod house;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dwell_core::event::is_late;
+use dwell_core::policy::{Policy, Version};
+use dwell_core::time::{Span, Timeout, Timestamp, Zone};
+use dwell_engine::{AppRules, Fill, News, Restatement, Series, SessionRow, WorkerOptions};
+use dwell_store::{Log, MemoryBooks};
+use house::*;
+use proptest::prelude::*;
+
+/// What comes later than this many minutes is late.
+const LATENESS: u32 = 30;
+
+fn rules_with(minutes: u64) -> Arc<AppRules> {
+    let mut version = Version { timeout: Timeout::from_secs(minutes * 60).ok(), ..Version::default() };
+    version.rules.allowed_lateness = Span::from_minutes(LATENESS.into());
+    Arc::new(AppRules::of(&Policy::always(version), Zone::default()))
+}
+
+fn said() -> impl Strategy<Value = Vec<Said>> {
+    let one = (0usize..3, 0usize..KINDS.len(), 0i64..120, 0usize..4, 0i64..60);
+    prop::collection::vec(one, 1..40).prop_map(move |said| {
+        let said = said.into_iter().enumerate();
+        let mut said: Vec<Said> = said
+            .map(|(number, (user, kind, minute, device, delay))| Said {
+                id: user,
+                user,
+                kind: KINDS[kind],
+                minute,
+                device: [1, 1, 2, 0][device],
+                delay,
+                number,
+            })
+            .collect();
+        said.sort_by_key(|said| said.minute + said.delay);
+        said
+    })
+}
+
+/// Restates, and breaks off after so many commits, if it takes more. Says whether it was done.
+fn restate(house: &House, rules: &Arc<AppRules>, now: i64, most: usize, commits: usize) -> bool {
+    let fill = Fill { most: 3, keep: 1, part: 2 };
+    let options =
+        WorkerOptions { turn_bytes: 300, cache_bytes: 2_000, fill, users_a_thread: 1, ..WorkerOptions::default() };
+    let anew = Arc::new(MemoryBooks::default());
+    let mut restatement = Restatement::new(APP, house.log.clone(), anew, Arc::new(rules.clone()), options);
+    let mut worker = house.worker.borrow_mut();
+    while !restatement.read(worker.offset()).unwrap() {}
+    restatement.ring(Timestamp::from_micros(BEGIN + now * MINUTE)).unwrap();
+    (0..commits).any(|_| worker.take_over(&mut restatement, most).unwrap())
+}
+
+fn followed(house: &House) -> BTreeMap<String, SessionRow> {
+    let mut known = BTreeMap::new();
+    for (_, statement) in house.desk().feed(APP, 0, 100_000).unwrap() {
+        match statement.news {
+            News::Started(_) => {}
+            News::Ended(row) | News::Amended(row) => {
+                known.insert(row.session_id.clone(), row);
+            }
+            News::Retracted(id) => {
+                known.remove(&id);
+            }
+        }
+    }
+    known
+}
+
+proptest! {
+    #[test]
+    fn a_history_is_as_if_it_had_been_under_the_new_rules_from_the_first(
+        said in said(),
+        cut in any::<prop::sample::Index>(),
+        (before, after) in (1u64..30, 1u64..30),
+        breaks in prop::collection::vec(0usize..12, 0..3),
+        most in 2usize..9,
+    ) {
+        let house = House::under(rules_with(before), 300);
+        let cut = cut.index(said.len());
+        for piece in said[..cut].chunks(3) {
+            house.say_at(piece, None, |said| said.minute + said.delay);
+            house.work(0);
+        }
+        let now = said[..cut].last().map_or(0, |said| said.minute + said.delay);
+        house.work(now);
+        let rules = rules_with(after);
+        let house = house.now_under(rules.clone());
+        // What comes in meanwhile waits in the log.
+        let middle = cut + (said.len() - cut) / 2;
+        house.say_at(&said[cut..middle], None, |said| said.minute + said.delay);
+        for commits in breaks {
+            restate(&house, &rules, now, most, commits);
+            house.restart();
+        }
+        prop_assert!(restate(&house, &rules, now, most, usize::MAX));
+        // Once more says nothing.
+        let next = house.desk().numbers(APP).unwrap().next;
+        let sessions: Vec<_> = (0..3).map(|number| house.sessions(&user(number))).collect();
+        prop_assert!(restate(&house, &rules, now, most, usize::MAX));
+        prop_assert_eq!(house.desk().numbers(APP).unwrap().next, next);
+        prop_assert_eq!(&sessions, &(0..3).map(|number| house.sessions(&user(number))).collect::<Vec<_>>());
+        let kept_of = |said: &[Said], cut: usize| -> Vec<Said> {
+            let at = |minute: i64| Timestamp::from_micros(minute * MINUTE);
+            let late = |said: &Said| is_late(at(said.minute), at(said.minute + said.delay), Span::from_minutes(LATENESS.into()));
+            said.iter().enumerate().filter(|(place, said)| *place < cut || !late(said)).map(|(_, said)| said.clone()).collect()
+        };
+        for (user, (closed, _)) in model(&said[..cut], 3, now, &rules) {
+            prop_assert_eq!(told(&house.sessions(&user)), wanted(&closed), "{} before", user);
+        }
+        prop_assert_eq!(house.desk().lab(APP).unwrap(), lab_under(&said[..cut], 3, &rules));
+        // It goes on from there.
+        house.work(0);
+        house.say_at(&said[middle..], None, |said| said.minute + said.delay);
+        house.work(1_000);
+        let kept = kept_of(&said, cut);
+        let (mut closed_in_all, mut rows) = (0, Vec::new());
+        for (user, (closed, open)) in model(&kept, 3, 1_000, &rules) {
+            let of_user = house.sessions(&user);
+            prop_assert_eq!(told(&of_user), wanted(&closed), "{}", user);
+            prop_assert!(of_user.iter().all(|row| u64::from(row.timeout) == after * 60));
+            prop_assert!(!open);
+            if let Some(view) = house.desk().user(APP, &user, Timestamp::from_micros(BEGIN + 1_000 * MINUTE)).unwrap() {
+                prop_assert_eq!(view.totals.sessions(), of_user.len() as u64);
+                let length: i64 = of_user.iter().map(|row| row.ended_at - row.started_at).sum();
+                prop_assert_eq!(view.totals.length(), Span::from_micros(length));
+            }
+            closed_in_all += of_user.len() as i64;
+            rows.extend(of_user);
+        }
+        let numbers = house.desk().numbers(APP).unwrap();
+        let users = (0..3).filter(|number| said.iter().any(|said| said.user == *number)).count();
+        prop_assert_eq!((numbers.events, numbers.open, numbers.users), (said.len() as u64, 0, users as i64));
+        let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
+        for series in [Series::Started, Series::Ended] {
+            let sum: i64 = house.desk().series(APP, series, ever, 10_000).unwrap().iter().map(|(_, count)| count).sum();
+            prop_assert_eq!(sum, closed_in_all);
+        }
+        prop_assert_eq!(quarters(&house.desk()), quarters_of(&rows, 0));
+        prop_assert_eq!(house.desk().lab(APP).unwrap(), lab_under(&kept, 3, &rules));
+        let known: BTreeMap<_, _> = rows.into_iter().map(|row| (row.session_id.clone(), row)).collect();
+        prop_assert_eq!(followed(&house), known);
+    }
+}
+
+#[test]
+fn a_log_that_lost_its_beginning_is_refused() {
+    let house = House::under(rules_with(10), 300);
+    house.say_at(&[action(0, 0, 0)], None, |said| said.minute);
+    house.work(0);
+    house.work(20);
+    let first = house.log.drop_before(house.log.next()).unwrap();
+    assert_eq!(first, house.log.next());
+    let anew = Arc::new(MemoryBooks::default());
+    let rules = Arc::new(rules_with(20));
+    let mut restatement = Restatement::new(APP, house.log.clone(), anew, rules, WorkerOptions::default());
+    assert!(restatement.read(house.worker.borrow().offset()).is_err());
+    assert_eq!(house.sessions("user0").len(), 1);
+}
