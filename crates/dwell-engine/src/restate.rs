@@ -53,7 +53,10 @@ enum Stage {
     Done,
 }
 
-/// One key, and what lies under it in the books and in those that were made anew.
+/// What lies under a key in the books, and in those that were made anew.
+type Sides = (Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// One key with both.
 type Pair = (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Restatement {
@@ -165,7 +168,7 @@ impl Restatement {
         let ends = [&before, &now].into_iter().filter(|page| page.len() == most);
         let end = ends.filter_map(|page| page.last()).map(|(key, _)| key.clone()).min();
         let is_known = |key: &Vec<u8>| end.as_ref().is_none_or(|end| key <= end);
-        let mut pairs: BTreeMap<Vec<u8>, (Option<Vec<u8>>, Option<Vec<u8>>)> = BTreeMap::new();
+        let mut pairs: BTreeMap<Vec<u8>, Sides> = BTreeMap::new();
         for (key, value) in before.into_iter().filter(|(key, _)| is_known(key)) {
             pairs.entry(key).or_default().0 = Some(value);
         }

@@ -1,17 +1,17 @@
 //! A history that is restated: the books are as if all had been under the new rules from the first, and nothing had been late.
 
-#[allow(dead_code, reason = "every test uses another part of it")]
+#[expect(dead_code, reason = "every test uses another part of it")]
 #[path = "support/house.rs"]
 mod house;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dwell_core::event::is_late;
+use dwell_core::event::{EventKind, is_late};
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
-use dwell_engine::{AppRules, Fill, News, Restatement, Series, SessionRow, WorkerOptions};
-use dwell_store::{Log, MemoryBooks};
+use dwell_engine::{AppRules, Fill, News, Record, Restatement, Series, SessionRow, WorkerOptions};
+use dwell_store::{Batch, Log, MemoryBooks};
 use house::*;
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ const LATENESS: u32 = 30;
 
 fn rules_with(minutes: u64) -> Arc<AppRules> {
     let mut version = Version { timeout: Timeout::from_secs(minutes * 60).ok(), ..Version::default() };
-    version.rules.allowed_lateness = Span::from_minutes(LATENESS.into());
+    version.rules.allowed_lateness = Span::from_minutes(LATENESS);
     Arc::new(AppRules::of(&Policy::always(version), Zone::default()))
 }
 
@@ -91,7 +91,8 @@ proptest! {
         let now = said[..cut].last().map_or(0, |said| said.minute + said.delay);
         house.work(now);
         let rules = rules_with(after);
-        let house = house.now_under(rules.clone());
+        let house = House { rules: rules.clone(), ..house };
+        house.restart();
         // What comes in meanwhile waits in the log.
         let middle = cut + (said.len() - cut) / 2;
         house.say_at(&said[cut..middle], None, |said| said.minute + said.delay);
@@ -108,7 +109,7 @@ proptest! {
         prop_assert_eq!(&sessions, &(0..3).map(|number| house.sessions(&user(number))).collect::<Vec<_>>());
         let kept_of = |said: &[Said], cut: usize| -> Vec<Said> {
             let at = |minute: i64| Timestamp::from_micros(minute * MINUTE);
-            let late = |said: &Said| is_late(at(said.minute), at(said.minute + said.delay), Span::from_minutes(LATENESS.into()));
+            let late = |said: &Said| is_late(at(said.minute), at(said.minute + said.delay), Span::from_minutes(LATENESS));
             said.iter().enumerate().filter(|(place, said)| *place < cut || !late(said)).map(|(_, said)| said.clone()).collect()
         };
         for (user, (closed, _)) in model(&said[..cut], 3, now, &rules) {
@@ -162,4 +163,41 @@ fn a_log_that_lost_its_beginning_is_refused() {
     let mut restatement = Restatement::new(APP, house.log.clone(), anew, rules, WorkerOptions::default());
     assert!(restatement.read(house.worker.borrow().offset()).is_err());
     assert_eq!(house.sessions("user0").len(), 1);
+}
+
+#[test]
+fn other_apps_are_left_alone() {
+    let house = House::under(rules_with(10), 300);
+    house.say_at(&[action(0, 0, 0)], None, |said| said.minute);
+    let mut bytes = Vec::new();
+    let record = Record {
+        app: "other",
+        user: "user0",
+        link_from: None,
+        message_id: "m1",
+        message_id_is_derived: false,
+        kind: EventKind::ALL.iter().position(|kind| *kind == EventKind::Action).unwrap() as u8,
+        name: None,
+        happened_at: BEGIN,
+        received_at: BEGIN,
+        remaining: None,
+        player: None,
+        device: None,
+        platform: None,
+        campaign: None,
+        country: None,
+        app_version: None,
+    };
+    record.write(&mut bytes);
+    let mut batch = Batch::new();
+    batch.push(&bytes);
+    house.log.append(batch).wait().unwrap();
+    house.work(0);
+    assert!(restate(&house, &rules_with(10), 0, 2, usize::MAX));
+    // Their bells ring as they would have.
+    house.work(20);
+    for app in [APP, "other"] {
+        let rows = house.desk().sessions(app, "user0", None, 10).unwrap().0;
+        assert_eq!(rows.len(), 1, "{app}");
+    }
 }

@@ -80,8 +80,8 @@ pub struct House {
     pub log: Arc<MemoryLog>,
     pub books: Arc<dyn Books>,
     pub worker: RefCell<Worker>,
-    rules: Arc<AppRules>,
-    turn_bytes: usize,
+    pub rules: Arc<AppRules>,
+    pub turn_bytes: usize,
 }
 
 impl House {
@@ -100,13 +100,6 @@ impl House {
     pub fn restart(&self) {
         *self.worker.borrow_mut() =
             worker_under(self.log.clone(), self.books.clone(), self.rules.clone(), self.turn_bytes);
-    }
-
-    /// The same log and books, under other rules from now on.
-    pub fn now_under(self, rules: Arc<AppRules>) -> Self {
-        let house = House { rules, ..self };
-        house.restart();
-        house
     }
 
     pub fn desk(&self) -> Desk {
@@ -217,7 +210,7 @@ pub fn lab(said: &[Said], users: usize) -> GapLedger {
     lab_under(said, users, &rules())
 }
 
-/// The same under other rules: of what is playing and in the background, above all.
+/// The same under these rules.
 pub fn lab_under(said: &[Said], users: usize, rules: &AppRules) -> GapLedger {
     let mut lab = Lab::new(Grid::standard(), &[]);
     for (number, life) in lives(said, users).iter().enumerate() {
