@@ -208,6 +208,8 @@ impl Restatement {
                             continue;
                         }
                         row.amended += 1;
+                        // As in any turn: what was told is taken back before it is told otherwise.
+                        self.tell(&user, News::Retracted(row.session_id.clone()), numbers, changes);
                         News::Amended(row.clone())
                     }
                     None => News::Ended(row.clone()),
@@ -259,4 +261,26 @@ fn whole_groups(mut pairs: Vec<Pair>, is_end: bool) -> (Vec<Pair>, Option<Vec<u8
     }
     let after = last(&pairs, is_end);
     (pairs, after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key that ends as that of a session does: when it began, its ordinal, its name.
+    fn key(start: u8, ordinal: u8) -> Pair {
+        let mut key = vec![start; 8];
+        key.extend_from_slice(&[0, 0, 0, ordinal]);
+        key.extend_from_slice(&[ordinal; 16]);
+        (key, None, None)
+    }
+
+    #[test]
+    fn sessions_that_begin_together_are_not_cut_apart_by_the_end_of_a_page() {
+        let page = || vec![key(1, 1), key(2, 2), key(2, 3)];
+        assert_eq!(whole_groups(page(), false), (vec![key(1, 1)], Some(key(1, 1).0)));
+        assert_eq!(whole_groups(page(), true), (page(), None), "no more of them can come");
+        let alike = || vec![key(2, 2), key(2, 3)];
+        assert_eq!(whole_groups(alike(), false), (alike(), Some(key(2, 3).0)), "else it would never go on");
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use dwell_core::event::{EventKind, Weight, is_late};
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
-use dwell_engine::{AppRules, News, Series, SessionRow};
+use dwell_engine::{AppRules, Series, SessionRow};
 use house::*;
 use proptest::prelude::*;
 
@@ -111,21 +111,6 @@ fn links() -> impl Strategy<Value = Vec<Linked>> {
         let minute = |minute| if minute == 4 { LONG_AGO } else { minute };
         drawn.into_iter().map(|(from, to, at, number)| link(from, to, minute(at), number)).collect()
     })
-}
-
-/// What whoever follows the feed knows in the end.
-fn followed(house: &House) -> BTreeMap<String, SessionRow> {
-    let mut known = BTreeMap::new();
-    for (_, statement) in house.desk().feed(APP, 0, 100_000).unwrap() {
-        match statement.news {
-            News::Started(_) => {}
-            News::Ended(row) | News::Amended(row) => {
-                assert!(known.insert(row.session_id.clone(), row).is_none(), "what is stated stands already");
-            }
-            News::Retracted(id) => assert!(known.remove(&id).is_some(), "only what was stated is retracted"),
-        }
-    }
-    known
 }
 
 fn ever() -> (Timestamp, Timestamp) {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use dwell_core::event::{Activity, EventKind, Weight};
@@ -11,8 +12,9 @@ use dwell_core::lab::lengths::Grid;
 use dwell_core::policy::{Policy, Version};
 use dwell_core::session::{ClosedSession, Sessionizer};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
-use dwell_engine::{AppRules, Desk, Fill, Quarter, Record, SessionRow, Worker, WorkerOptions};
+use dwell_engine::{AppRules, Desk, Fill, News, Quarter, Record, SessionRow, Worker, WorkerOptions};
 use dwell_store::{Batch, Books, Log, MemoryBooks, MemoryLog};
+use proptest::prelude::*;
 
 pub const APP: &str = "app";
 pub const MINUTE: i64 = 60_000_000;
@@ -45,6 +47,25 @@ pub struct Said {
     /// After how many minutes it came in, where that is asked.
     pub delay: i64,
     pub number: usize,
+}
+
+/// So many things that three people say, each so many minutes after it happened.
+pub fn said(many: Range<usize>, delay: Range<i64>) -> impl Strategy<Value = Vec<Said>> {
+    let one = (0usize..3, 0usize..KINDS.len(), 0i64..120, 0usize..4, delay);
+    prop::collection::vec(one, many).prop_map(move |said| {
+        let said = said.into_iter().enumerate();
+        said.map(|(number, (user, kind, minute, device, delay))| Said {
+            id: user,
+            user,
+            kind: KINDS[kind],
+            minute,
+            // Half of all on one device, and some on none.
+            device: [1, 1, 2, 0][device],
+            delay,
+            number,
+        })
+        .collect()
+    })
 }
 
 /// An action on nobody else's device.
@@ -113,7 +134,7 @@ impl House {
     /// Says in which minute each came in.
     pub fn say_at(&self, said: &[Said], link_from: Option<&str>, received_at: impl Fn(&Said) -> i64) {
         let mut batch = Batch::new();
-        said.iter().for_each(|said| batch.push(&bytes_of(said, link_from, received_at(said))));
+        said.iter().for_each(|said| batch.push(&bytes_of(APP, said, link_from, received_at(said))));
         if !batch.is_empty() {
             self.log.append(batch).wait().unwrap();
         }
@@ -129,11 +150,12 @@ impl House {
     }
 }
 
-fn bytes_of(said: &Said, link_from: Option<&str>, received_at: i64) -> Vec<u8> {
+/// The record of what is said to an app.
+pub fn bytes_of(app: &str, said: &Said, link_from: Option<&str>, received_at: i64) -> Vec<u8> {
     let kind = EventKind::ALL.iter().position(|kind| *kind == said.kind).unwrap() as u8;
     let device = format!("device{}", said.device);
     let record = Record {
-        app: APP,
+        app,
         user: &user(said.id),
         link_from,
         message_id: &format!("m{}", said.number),
@@ -203,6 +225,21 @@ pub fn model(said: &[Said], users: usize, now: i64, rules: &AppRules) -> BTreeMa
             (user(number), (closed, sessionizer.open().is_some()))
         })
         .collect()
+}
+
+/// What whoever follows the feed knows in the end.
+pub fn followed(house: &House) -> BTreeMap<String, SessionRow> {
+    let mut known = BTreeMap::new();
+    for (_, statement) in house.desk().feed(APP, 0, 100_000).unwrap() {
+        match statement.news {
+            News::Started(_) => {}
+            News::Ended(row) | News::Amended(row) => {
+                assert!(known.insert(row.session_id.clone(), row).is_none(), "what is stated stands already");
+            }
+            News::Retracted(id) => assert!(known.remove(&id).is_some(), "only what was stated is retracted"),
+        }
+    }
+    known
 }
 
 /// What every timeout would have done.
