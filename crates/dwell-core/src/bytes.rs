@@ -3,10 +3,10 @@
 //! A number takes seven bits a byte, the lowest first; the eighth bit says that more follow. A number that may be negative
 //! is folded first, so that small ones stay short. Nothing here knows what is written.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::name::Name;
 use crate::time::{Span, Timestamp};
 
 /// Says why bytes are no snapshot, and where they stop being one.
@@ -138,13 +138,14 @@ impl<'o> Writer<'o> {
         self.number(moment.as_micros().wrapping_sub(before.as_micros()) as u64);
     }
 
-    /// Writes a text: one more than its length and then its bytes, or 0 and the sixteen bytes of a UUID.
-    pub(crate) fn text(&mut self, text: &str) {
-        if let Some(bytes) = uuid_of(text) {
+    /// Writes a name: one more than the length of its text and then that, or 0 and the sixteen bytes of a UUID.
+    pub(crate) fn name(&mut self, name: &Name) {
+        if let Some(bytes) = name.as_uuid() {
             self.byte(0);
-            self.raw(&bytes);
+            self.raw(bytes);
             return;
         }
+        let text = name.text();
         self.number(text.len() as u64 + 1);
         self.raw(text.as_bytes());
     }
@@ -231,51 +232,14 @@ impl<'b> Reader<'b> {
         later.map(Timestamp::from_micros).ok_or(self.bad(Flaw::Number))
     }
 
-    pub(crate) fn text(&mut self) -> Result<Box<str>, BadSnapshot> {
+    pub(crate) fn name(&mut self) -> Result<Name, BadSnapshot> {
         let Some(length) = self.number(u64::MAX)?.checked_sub(1) else {
-            return Ok(text_of(self.raw()?));
+            return Ok(Name::of_uuid(self.raw()?));
         };
         let rest = &self.bytes[self.place..];
         let bytes = usize::try_from(length).ok().and_then(|length| rest.get(..length)).ok_or(self.bad(Flaw::Cut))?;
         let text = core::str::from_utf8(bytes).ok().ok_or(self.bad(Flaw::Text))?;
         self.place += bytes.len();
-        Ok(text.into())
+        Ok(Name::of(text))
     }
-}
-
-/// Where the hyphens of a UUID stand, and where the two digits of each of its bytes begin.
-const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-/// Returns the bytes of a UUID that is written as most are, in small letters.
-fn uuid_of(text: &str) -> Option<[u8; 16]> {
-    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
-    if HYPHENS.iter().any(|place| text[*place] != b'-') {
-        return None;
-    }
-    let mut bytes = [0; 16];
-    for (byte, place) in bytes.iter_mut().zip(PAIRS) {
-        *byte = digit_of(text[place])? << 4 | digit_of(text[place + 1])?;
-    }
-    Some(bytes)
-}
-
-const fn digit_of(letter: u8) -> Option<u8> {
-    match letter {
-        b'0'..=b'9' => Some(letter - b'0'),
-        b'a'..=b'f' => Some(letter - b'a' + 10),
-        _ => None,
-    }
-}
-
-fn text_of(uuid: [u8; 16]) -> Box<str> {
-    let mut text = [b'-'; 36];
-    for (byte, place) in uuid.into_iter().zip(PAIRS) {
-        text[place] = DIGITS[usize::from(byte >> 4)];
-        text[place + 1] = DIGITS[usize::from(byte & 15)];
-    }
-    // Digits and hyphens are always UTF-8.
-    core::str::from_utf8(&text).unwrap_or_default().into()
 }

@@ -163,7 +163,7 @@ impl Activity {
 /// the order in which they arrived never does (law L3).
 #[must_use]
 #[inline]
-pub fn order(one: (&Activity, &str), other: (&Activity, &str)) -> Ordering {
+pub fn order<N: Ord + ?Sized>(one: (&Activity, &N), other: (&Activity, &N)) -> Ordering {
     let at = one.0.happened_at.cmp(&other.0.happened_at);
     at.then_with(|| one.1.cmp(other.1)).then_with(|| nameless(one.0).cmp(&nameless(other.0)))
 }

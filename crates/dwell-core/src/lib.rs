@@ -17,6 +17,7 @@ pub mod handover;
 pub mod id;
 pub mod lab;
 pub mod law;
+pub mod name;
 mod names;
 pub mod phases;
 pub mod policy;

@@ -1,11 +1,11 @@
 //! Names of events, by which a repetition is known: apart for each id of a user under which they came.
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
+use crate::name::Name;
 use crate::time::Timestamp;
 
-type Known = BTreeMap<Box<str>, Timestamp>;
+type Known = BTreeMap<Name, Timestamp>;
 
 /// Names of events, and when these happened.
 ///
@@ -20,18 +20,18 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub fn contains(&self, under: u32, name: &str) -> bool {
+    pub fn contains(&self, under: u32, name: &Name) -> bool {
         let known = if under == 0 { Some(&self.own) } else { self.others.get(&under) };
         known.is_some_and(|known| known.contains_key(name))
     }
 
     /// Adds a name; says whether it is new.
-    pub fn insert(&mut self, under: u32, name: Box<str>, at: Timestamp) -> bool {
+    pub fn insert(&mut self, under: u32, name: Name, at: Timestamp) -> bool {
         let known = if under == 0 { &mut self.own } else { self.others.entry(under).or_default() };
         known.insert(name, at).is_none()
     }
 
-    pub fn remove(&mut self, under: u32, name: &str) {
+    pub fn remove(&mut self, under: u32, name: &Name) {
         let known = if under == 0 { Some(&mut self.own) } else { self.others.get_mut(&under) };
         if let Some(known) = known {
             known.remove(name);
@@ -44,9 +44,9 @@ impl Names {
     }
 
     /// Returns all names in order: under which id, and when it was.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &str, Timestamp)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Name, Timestamp)> {
         let all = core::iter::once((0, &self.own)).chain(self.others.iter().map(|(under, known)| (*under, known)));
-        all.flat_map(|(under, known)| known.iter().map(move |(name, at)| (under, &**name, *at)))
+        all.flat_map(|(under, known)| known.iter().map(move |(name, at)| (under, name, *at)))
     }
 
     /// Parts off what happened before a moment.

@@ -12,6 +12,7 @@ use crate::bytes::{Reader, Writer};
 use crate::engagement::Parts;
 use crate::event::{Activity, EventKind};
 use crate::id::SessionId;
+use crate::name::Name;
 use crate::names::Names;
 use crate::policy::{Decided, Source, Standing};
 use crate::presence::{Ground, Presence};
@@ -87,7 +88,7 @@ impl<'p> Timeline<'p> {
         if has_settled {
             writer.number(self.settled);
             writer.moment(self.settled_until);
-            writer.text(&self.settled_first);
+            writer.name(&self.settled_first);
         }
         write_entries(&mut writer, &self.entries);
         self.write_other_names(&mut writer);
@@ -126,7 +127,7 @@ impl<'p> Timeline<'p> {
         if has(HAS_SETTLED) {
             timeline.settled = reader.number(MOST_EVENTS)?;
             timeline.settled_until = reader.moment()?;
-            timeline.settled_first = reader.text()?;
+            timeline.settled_first = reader.name()?;
         }
         timeline.entries = read_entries(&mut reader)?;
         timeline.known = read_names(&mut reader, &timeline.entries)?;
@@ -160,8 +161,8 @@ impl<'p> Timeline<'p> {
 
     /// Writes the names that are known and are those of no entry.
     fn write_other_names(&self, writer: &mut Writer<'_>) {
-        let is_an_entry = |under: u32, name: &str, at: Timestamp| {
-            let place = |entry: &Entry| (entry.activity.happened_at, &*entry.message_id).cmp(&(at, name));
+        let is_an_entry = |under: u32, name: &Name, at: Timestamp| {
+            let place = |entry: &Entry| (entry.activity.happened_at, &entry.message_id).cmp(&(at, name));
             // Handovers of the same name may lie beside it, and what came under another id.
             let first = self.entries.partition_point(|entry| place(entry) == Ordering::Less);
             let mut alike = self.entries[first..].iter().take_while(|entry| place(entry) == Ordering::Equal);
@@ -177,7 +178,7 @@ impl<'p> Timeline<'p> {
         writer.number(others.len() as u64);
         for (under, name, at) in others {
             writer.number(under.into());
-            writer.text(name);
+            writer.name(name);
             writer.moment(at);
         }
     }
@@ -215,7 +216,7 @@ fn write_entries(writer: &mut Writer<'_>, entries: &[Entry]) {
         if has_keys {
             [entry.under, device, platform, campaign].into_iter().for_each(|key| writer.number(key.into()));
         }
-        writer.text(&entry.message_id);
+        writer.name(&entry.message_id);
         before = (entry.under, entry.activity);
     }
 }
@@ -246,7 +247,7 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, BadSnapshot> {
                 (read_key(reader)?, read_key(reader)?, read_key(reader)?);
         }
         before = activity;
-        let entry = Entry { under, activity, message_id: reader.text()?, is_handover };
+        let entry = Entry { under, activity, message_id: reader.name()?, is_handover };
         if entries.last().is_some_and(|last| last.order(&entry) == Ordering::Greater) {
             return Err(reader.bad(Flaw::Order));
         }
@@ -258,7 +259,7 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, BadSnapshot> {
 fn read_names(reader: &mut Reader<'_>, entries: &[Entry]) -> Result<Names, BadSnapshot> {
     let mut names = Names::default();
     for _ in 0..reader.count(SMALLEST_NAME)? {
-        if !names.insert(read_key(reader)?, reader.text()?, reader.moment()?) {
+        if !names.insert(read_key(reader)?, reader.name()?, reader.moment()?) {
             return Err(reader.bad(Flaw::Twice));
         }
     }

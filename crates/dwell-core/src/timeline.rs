@@ -2,7 +2,6 @@
 //!
 //! The same events give the same sessions, ids and totals in every order and however often they come (law L3).
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -10,6 +9,7 @@ use core::cmp::Ordering;
 use crate::engagement::Engagement;
 use crate::event::{Activity, EventKind, Outcome, is_late, order};
 use crate::id::SessionId;
+use crate::name::Name;
 use crate::names::Names;
 use crate::policy::Standing;
 use crate::presence::{Judge, Presence};
@@ -42,9 +42,9 @@ pub struct Effects {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Portion {
     /// Its events in order: under which id each came, what the rules see of it, and its name.
-    pub events: Vec<(u32, Activity, Box<str>)>,
+    pub events: Vec<(u32, Activity, Name)>,
     /// The names of events that left no trace: under which id each came, and when it happened.
-    pub silent: Vec<(u32, Box<str>, Timestamp)>,
+    pub silent: Vec<(u32, Name, Timestamp)>,
     /// The latest moment that a bell told; [`Timestamp::MIN`] before any did.
     pub now: Timestamp,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Entry {
     pub(crate) under: u32,
     pub(crate) activity: Activity,
     /// Of a handover, the name of the other one's event: nobody's duplicate here.
-    pub(crate) message_id: Box<str>,
+    pub(crate) message_id: Name,
     /// Nobody said so: it follows from what another user did, and may be withdrawn.
     pub(crate) is_handover: bool,
 }
@@ -79,7 +79,7 @@ pub struct Timeline<'p> {
     /// the session open there.
     pub(crate) settled: u64,
     pub(crate) settled_until: Timestamp,
-    pub(crate) settled_first: Box<str>,
+    pub(crate) settled_first: Name,
     pub(crate) entries: Vec<Entry>,
     /// The names of events, also of those that left no trace.
     pub(crate) known: Names,
@@ -104,7 +104,7 @@ impl<'p> Timeline<'p> {
             base: Sessionizer::new(standing),
             settled: 0,
             settled_until: Timestamp::MIN,
-            settled_first: "".into(),
+            settled_first: Name::default(),
             entries: Vec::new(),
             known: Names::default(),
             live: Sessionizer::new(standing),
@@ -142,19 +142,20 @@ impl<'p> Timeline<'p> {
         if is_late(activity.happened_at, received_at, lateness) {
             return nothing(Outcome::Late);
         }
-        if self.known.contains(under, message_id) {
+        let name = Name::of(message_id);
+        if self.known.contains(under, &name) {
             return nothing(Outcome::Duplicate);
         }
         if activity.happened_at < self.settled_until {
             return nothing(Outcome::Late);
         }
-        if !message_id.is_empty() {
-            self.known.insert(under, message_id.into(), activity.happened_at);
+        if !name.is_empty() {
+            self.known.insert(under, name.clone(), activity.happened_at);
         }
         if activity.kind == EventKind::Silent {
             return nothing(Outcome::Silent);
         }
-        let place = self.put(Entry { under, activity: *activity, message_id: message_id.into(), is_handover: false });
+        let place = self.put(Entry { under, activity: *activity, message_id: name, is_handover: false });
         if place + 1 == self.entries.len() { self.append() } else { self.amend(place) }
     }
 
@@ -172,7 +173,7 @@ impl<'p> Timeline<'p> {
             .map(|(at, message_id)| Entry {
                 under: 0,
                 activity: Activity { device, ..Activity::new(*at, EventKind::UserChanged) },
-                message_id: (*message_id).into(),
+                message_id: Name::of(message_id),
                 is_handover: true,
             })
             .collect();
@@ -204,7 +205,7 @@ impl<'p> Timeline<'p> {
         for entry in &events {
             names.remove(entry.under, &entry.message_id);
         }
-        let silent = names.iter().map(|(under, name, at)| (under, name.into(), at)).collect();
+        let silent = names.iter().map(|(under, name, at)| (under, name.clone(), at)).collect();
         let events = events.into_iter().map(|entry| (entry.under, entry.activity, entry.message_id)).collect();
         (Portion { events, silent, now: self.now }, effects)
     }
@@ -286,20 +287,20 @@ impl<'p> Timeline<'p> {
 
     /// Returns the events that are not settled and their message ids, in order, handovers among them; silent ones left no
     /// trace.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Activity, &str)> {
-        self.entries.iter().map(|entry| (&entry.activity, &*entry.message_id))
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&Activity, &Name)> {
+        self.entries.iter().map(|entry| (&entry.activity, &entry.message_id))
     }
 
     /// Returns the same without handovers: what was said of this user.
-    pub fn events(&self) -> impl Iterator<Item = (&Activity, &str)> {
+    pub fn events(&self) -> impl Iterator<Item = (&Activity, &Name)> {
         let said = self.entries.iter().filter(|entry| !entry.is_handover);
-        said.map(|entry| (&entry.activity, &*entry.message_id))
+        said.map(|entry| (&entry.activity, &entry.message_id))
     }
 
     /// Returns the handovers alone, each with the name of the other one's event.
-    pub fn handovers(&self) -> impl Iterator<Item = (&Activity, &str)> {
+    pub fn handovers(&self) -> impl Iterator<Item = (&Activity, &Name)> {
         let withdrawable = self.entries.iter().filter(|entry| entry.is_handover);
-        withdrawable.map(|entry| (&entry.activity, &*entry.message_id))
+        withdrawable.map(|entry| (&entry.activity, &entry.message_id))
     }
 
     /// Returns where the user stood in time before the first event that is not settled.
@@ -312,11 +313,11 @@ impl<'p> Timeline<'p> {
     /// forgotten.
     #[must_use]
     pub fn is_known(&self, message_id: &str) -> bool {
-        self.known.contains(0, message_id)
+        self.known.contains(0, &Name::of(message_id))
     }
 
     /// Returns the names of the events that are not settled, also of those that left no trace.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.known.iter().map(|(_, name, _)| name)
     }
 
@@ -481,7 +482,7 @@ impl<'p> Timeline<'p> {
             Some(entry) => &entry.message_id,
             None => &self.settled_first,
         };
-        let id = SessionId::derive(&self.app, &self.user, closed.session.started_at, message_id);
+        let id = SessionId::derive(&self.app, &self.user, closed.session.started_at, &message_id.text());
         Stated { id, closed, amended: 0 }
     }
 }

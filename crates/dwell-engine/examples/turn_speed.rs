@@ -4,7 +4,8 @@
 //! One user in twenty is there at any time, does something every 20 s, and leaves after 15 events on average; who comes next
 //! is drawn from all. So every user has a session of about five minutes every 100 minutes. With a third number other
 //! than 15, visits are so long: 1 is a session for every event, from a user who was not there before. A fourth number says
-//! how many events a turn finds, 100,000 unless told otherwise, and a fifth how many people share each device.
+//! how many events a turn finds, 100,000 unless told otherwise, a fifth how many people share each device, and a sixth how many
+//! MiB of the log a turn reads at most.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,12 +26,14 @@ fn main() {
     let visit = numbers.next().unwrap_or(15);
     let step = numbers.next().unwrap_or(100_000);
     let people_a_device = numbers.next().unwrap_or(1).max(1);
+    let usual = WorkerOptions::default();
+    let turn_bytes = numbers.next().map_or(usual.turn_bytes, |mebibytes| (mebibytes as usize) << 20);
     let folder = tempfile::tempdir().expect("a folder can be made");
     let log = Arc::new(MemoryLog::default());
     let books: Arc<dyn Books> =
         Arc::new(DiskBooks::open(folder.path(), BooksOptions::default()).expect("books can be made"));
     let rules = Arc::new(AppRules::of(&Policy::default(), Zone::default()));
-    let mut worker = Worker::new(log.clone(), books, Arc::new(rules), WorkerOptions::default());
+    let mut worker = Worker::new(log.clone(), books, Arc::new(rules), WorkerOptions { turn_bytes, ..usual });
     let mut random = 88_172_645_463_325_252_u64;
     let mut next = || {
         random ^= random << 13;

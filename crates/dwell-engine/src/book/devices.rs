@@ -2,6 +2,7 @@
 
 use dwell_core::event::Activity;
 use dwell_core::handover::takes_device;
+use dwell_core::name::Name;
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::{Portion, Timeline};
 use serde::{Deserialize, Serialize};
@@ -45,10 +46,10 @@ pub(crate) struct Start {
 
 impl Start {
     /// Returns the start that an event is, if it is one, and on which device.
-    fn of((activity, message_id): (&Activity, &str)) -> Option<(u32, Start)> {
+    fn of((activity, name): (&Activity, &Name)) -> Option<(u32, Start)> {
         let at = activity.happened_at.as_micros();
         takes_device(activity)
-            .then(|| (activity.device, Start { at, message_id: message_id.to_owned(), kind: activity.kind as u8 }))
+            .then(|| (activity.device, Start { at, message_id: (*name.text()).to_owned(), kind: activity.kind as u8 }))
     }
 }
 

@@ -99,12 +99,13 @@ impl<'p> Book<'p> {
             let made_ids = std::mem::take(&mut self.rest.made_ids);
             let (made_ids, stay): (MadeIds, MadeIds) = made_ids.into_iter().partition(|(_, at)| *at < cut.as_micros());
             self.rest.made_ids = stay;
-            let names = earlier.names().chain(made_ids.keys().map(|(_, name)| name.as_str()));
+            let named = earlier.names().flat_map(|name| mark_of(&name.text()));
+            let marks = named.chain(made_ids.keys().flat_map(|(_, name)| mark_of(name)));
             let note = PartNote {
                 number: self.rest.next_part,
                 until: cut.as_micros(),
                 first_started_at: earlier.closed().next().map(|stated| stated.closed.session.started_at.as_micros()),
-                marks: names.flat_map(mark_of).collect(),
+                marks: marks.collect(),
                 devices: latest_starts(&earlier),
             };
             let mut timeline = Vec::new();
