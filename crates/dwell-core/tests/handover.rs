@@ -150,7 +150,7 @@ fn handovers_that_come_and_go_leave_what_one_reading_says() {
         consumer.hear(&[], rung.as_slice());
         assert_eq!(closed(&timeline), in_order(&events, &right, &standing));
         assert_eq!(consumer.knows(), closed(&timeline));
-        let said: Vec<_> = timeline.events().map(|(activity, name)| (*activity, name.to_owned())).collect();
+        let said: Vec<_> = timeline.events().map(|(activity, name)| (*activity, (*name.text()).to_owned())).collect();
         let kept: Vec<_> = events.into_iter().filter(|(activity, _)| activity.kind != EventKind::Silent).collect();
         assert_eq!(said, kept);
     });

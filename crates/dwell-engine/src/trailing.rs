@@ -1,9 +1,11 @@
-//! Books whose last commit may still be under way while the next turn begins.
+//! Books to which what the last turns wrote may not have come yet.
 //!
-//! While the engine is behind, reading the log and handing out events need not wait for the disk: what the commit holds is
-//! read from it, and everything else lies in the books as it did. Whoever reads in order of keys waits, since a
-//! change may stand between any two of them.
+//! While the engine is behind, reading the log and handing out events need not wait for the disk, and of a user who does
+//! something in each of several turns only the last book has to be written. So changes are held until there are many, or
+//! nothing waits any more, and then committed together while the next turn is taken. Whoever reads sees them as if they were
+//! in the books already.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -12,7 +14,17 @@ use dwell_store::{Books, Changes, Entry, Offset, StoreError};
 /// See the module.
 pub(crate) struct Trailing {
     books: Arc<dyn Books>,
+    /// What comes after everything that was given to the books.
+    held: Mutex<Option<Held>>,
     last: Mutex<Option<Last>>,
+}
+
+/// Changes of some turns that no commit holds yet.
+#[derive(Clone)]
+struct Held {
+    offset: Offset,
+    turns: usize,
+    changes: Arc<InOrder>,
 }
 
 /// A commit that is under way.
@@ -22,44 +34,83 @@ struct Last {
     thread: JoinHandle<Result<(), StoreError>>,
 }
 
-/// Changes that are put in order by whoever needs them first: the commit, or a look for something in them.
+/// Changes that are put in order by whoever needs them first: a thread that does nothing else, or a look for something in them.
 struct InOrder(Mutex<State>);
 
 enum State {
-    Given(Changes),
+    /// In order, and what comes after them, which is not.
+    Given(Option<Arc<Changes>>, Changes),
     Done(Arc<Changes>),
 }
 
 impl InOrder {
     fn get(&self) -> Arc<Changes> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changes = match &mut *held {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, mut changes) = match &mut *state {
             State::Done(changes) => return changes.clone(),
-            State::Given(changes) => std::mem::replace(changes, Changes::up_to(changes.offset)),
+            State::Given(before, changes) => {
+                let nothing = Changes::up_to(changes.offset);
+                (before.take(), std::mem::replace(changes, nothing))
+            }
         };
         changes.put_in_order();
+        if let Some(before) = before {
+            // Nobody else holds them by now, but for a look that has just ended.
+            changes = Arc::unwrap_or_clone(before).under(changes);
+        }
         let changes = Arc::new(changes);
-        *held = State::Done(changes.clone());
+        *state = State::Done(changes.clone());
         changes
     }
 }
 
 impl Trailing {
     pub fn new(books: Arc<dyn Books>) -> Self {
-        Trailing { books, last: Mutex::default() }
+        Trailing { books, held: Mutex::default(), last: Mutex::default() }
     }
 
     /// Begins a commit, after the one before it. What goes wrong with it is told by the next call that waits; then the
     /// books are as they were before it.
     pub fn begin(&self, changes: Changes) -> Result<(), StoreError> {
-        self.wait()?;
+        self.put_aside(changes);
+        self.write()
+    }
+
+    /// Holds changes, together with those that are held already, or begins a commit with all of them when there are so many
+    /// bytes of them or they come from so many turns.
+    pub fn hold(&self, changes: Changes, most_bytes: usize, most_turns: usize) -> Result<(), StoreError> {
+        let before = self.held();
+        let bytes = before.as_ref().map_or(0, |held| held.changes.get().bytes()) + changes.bytes();
+        let turns = before.map_or(0, |held| held.turns) + 1;
+        self.put_aside(changes);
+        if bytes < most_bytes && turns < most_turns { Ok(()) } else { self.write() }
+    }
+
+    fn put_aside(&self, changes: Changes) {
+        let mut held = lock(&self.held);
+        let (before, turns) = match held.take() {
+            None => (None, 0),
+            Some(before) => (Some(before.changes.get()), before.turns),
+        };
         let offset = changes.offset;
-        let changes = Arc::new(InOrder(Mutex::new(State::Given(changes))));
+        let changes = Arc::new(InOrder(Mutex::new(State::Given(before, changes))));
+        let given = changes.clone();
+        *held = Some(Held { offset, turns: turns + 1, changes });
+        // Without a thread, whoever looks for something does it.
+        drop(std::thread::Builder::new().name("in-order".to_owned()).spawn(move || drop(given.get())));
+    }
+
+    /// Begins a commit with what is held.
+    fn write(&self) -> Result<(), StoreError> {
+        // Held until it has begun: whoever reads meanwhile would find the changes neither here nor in the books.
+        let mut last = lock(&self.last);
+        self.join(last.take())?;
+        let Some(Held { offset, changes, .. }) = lock(&self.held).take() else { return Ok(()) };
         let (books, given) = (self.books.clone(), changes.clone());
         let thread = std::thread::Builder::new().name("commit".to_owned()).spawn(move || books.commit(&given.get()));
         match thread {
             Ok(thread) => {
-                *self.last() = Some(Last { offset, changes, thread });
+                *last = Some(Last { offset, changes, thread });
                 Ok(())
             }
             // It can be done here as well.
@@ -67,31 +118,61 @@ impl Trailing {
         }
     }
 
-    /// Waits for the commit that is under way, if there is one, and says how it went.
+    /// Commits what is held, and waits until all is done; says how it went.
     pub fn wait(&self) -> Result<(), StoreError> {
-        // Held until it is done: whoever reads meanwhile would find the changes neither here nor in the books.
-        let mut held = self.last();
-        let Some(last) = held.take() else { return Ok(()) };
-        match last.thread.join() {
+        self.write()?;
+        self.wait_for_last()
+    }
+
+    /// Waits for the commit that is under way, and forgets what is held, which nobody will hear of.
+    pub fn forget(&self) {
+        // Whatever it says, the books are what counts from here on.
+        drop(self.wait_for_last());
+        drop(lock(&self.held).take());
+    }
+
+    fn wait_for_last(&self) -> Result<(), StoreError> {
+        // Held until it is done, for the same reason.
+        let mut last = lock(&self.last);
+        self.join(last.take())
+    }
+
+    /// Waits for a commit, and says how it went. Where it failed, what is held was made on top of what is not there.
+    fn join(&self, last: Option<Last>) -> Result<(), StoreError> {
+        let Some(last) = last else { return Ok(()) };
+        let done = match last.thread.join() {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),
+        };
+        if done.is_err() {
+            drop(lock(&self.held).take());
         }
+        done
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<Last>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> Option<Held> {
+        lock(&self.held).clone()
     }
 
-    fn changes(&self) -> Option<Arc<Changes>> {
-        let changes = self.last().as_ref().map(|last| last.changes.clone());
-        changes.map(|changes| changes.get())
+    /// Returns all changes that may not be in the books yet, the latest first.
+    fn changes(&self) -> Vec<Arc<Changes>> {
+        let held = self.held().map(|held| held.changes);
+        let last = lock(&self.last).as_ref().map(|last| last.changes.clone());
+        held.into_iter().chain(last).map(|changes| changes.get()).collect()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Books for Trailing {
     fn load(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        let Some(changes) = self.changes() else { return self.books.load(keys) };
-        let found: Vec<_> = keys.iter().map(|key| changes.find(key)).collect();
+        let changes = self.changes();
+        if changes.is_empty() {
+            return self.books.load(keys);
+        }
+        let found: Vec<_> = keys.iter().map(|key| changes.iter().find_map(|changes| changes.find(key))).collect();
         let others = keys.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(key, _)| *key);
         let mut others = self.books.load(&others.collect::<Vec<_>>())?.into_iter();
         let value = |found: Option<Option<&[u8]>>| match found {
@@ -102,8 +183,30 @@ impl Books for Trailing {
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&[u8]>, most: usize) -> Result<Vec<Entry>, StoreError> {
-        self.wait()?;
-        self.books.scan(prefix, after, most)
+        let changes = self.changes();
+        if changes.is_empty() {
+            return self.books.scan(prefix, after, most);
+        }
+        let mut found = Vec::new();
+        let mut after = after.map(<[u8]>::to_vec);
+        while found.len() < most {
+            let page = self.books.scan(prefix, after.as_deref(), most)?;
+            // Of what comes after a page that is full, nothing is known yet.
+            let end = if page.len() < most { None } else { page.last().map(|(key, _)| key.clone()) };
+            let mut entries: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
+                page.into_iter().map(|(key, value)| (key, Some(value))).collect();
+            for changes in changes.iter().rev() {
+                let range = changes.range(prefix, after.as_deref());
+                let range = range.take_while(|(key, _)| end.as_deref().is_none_or(|end| *key <= end));
+                entries.extend(range.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))));
+            }
+            found.extend(entries.into_iter().filter_map(|(key, value)| Some((key, value?))).take(most - found.len()));
+            if end.is_none() {
+                break;
+            }
+            after = end;
+        }
+        Ok(found)
     }
 
     fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
@@ -111,9 +214,12 @@ impl Books for Trailing {
         self.books.commit(changes)
     }
 
-    /// Up to where the commit that is under way will reach.
+    /// Up to where the last of what is held or under way will reach.
     fn offset(&self) -> Offset {
-        self.last().as_ref().map_or_else(|| self.books.offset(), |last| last.offset)
+        if let Some(held) = self.held() {
+            return held.offset;
+        }
+        lock(&self.last).as_ref().map_or_else(|| self.books.offset(), |last| last.offset)
     }
 
     fn sync(&self) -> Result<Offset, StoreError> {
@@ -125,9 +231,7 @@ impl Books for Trailing {
 impl Drop for Trailing {
     fn drop(&mut self) {
         // Whoever opens the books next has to find it done. How it went is seen by where they reach.
-        if let Some(last) = self.last().take() {
-            drop(last.thread.join());
-        }
+        self.forget();
     }
 }
 
@@ -136,6 +240,8 @@ mod tests {
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use dwell_store::MemoryBooks;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -200,7 +306,7 @@ mod tests {
         let wanted = [Some("new"), None, Some("old"), None].map(|value| value.map(str::to_owned));
         assert_eq!((all(), books.offset()), (wanted.clone(), Offset::new(2)));
         lets.send(true).unwrap();
-        // Who reads in order waits until it is done.
+        // Who reads in order finds it, too, and waits for nothing.
         let keys: Vec<Vec<u8>> = books.scan(b"", None, 9).unwrap().into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, [b"a", b"c"]);
         assert_eq!((all(), books.offset()), (wanted, Offset::new(2)));
@@ -215,5 +321,93 @@ mod tests {
         assert!(books.begin(changes(2, &[])).is_err(), "the commit before it failed");
         assert_eq!((load(&books, "a"), books.offset()), (None, Offset::ZERO));
         assert!(books.sync().is_ok());
+    }
+
+    #[test]
+    fn what_is_held_is_read_as_if_it_were_done_and_committed_with_the_rest() {
+        let (books, lets) = slow();
+        let scanned = || -> Vec<(String, String)> {
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            books.scan(b"k", None, 2).unwrap().into_iter().map(|(key, value)| (text(key), text(value))).collect()
+        };
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        lets.send(true).unwrap();
+        books.begin(changes(1, &[("k1", Some("old")), ("k2", Some("old")), ("k4", Some("old"))])).unwrap();
+        books.wait().unwrap();
+        books.hold(changes(2, &[("k2", None), ("k1", Some("new"))]), 1_000, 9).unwrap();
+        books.hold(changes(3, &[("k3", Some("new"))]), 1_000, 9).unwrap();
+        assert_eq!((books.offset(), books.books.offset()), (Offset::new(3), Offset::new(1)));
+        assert_eq!(["k1", "k2", "k3"].map(|key| load(&books, key)), [Some("new".into()), None, Some("new".into())]);
+        assert_eq!(scanned(), [pair("k1", "new"), pair("k3", "new")]);
+        lets.send(true).unwrap();
+        books.wait().unwrap();
+        assert_eq!((books.offset(), books.books.offset()), (Offset::new(3), Offset::new(3)));
+        assert_eq!(scanned(), [pair("k1", "new"), pair("k3", "new")]);
+        // The third turn and the fourth byte are too many.
+        lets.send(true).unwrap();
+        lets.send(true).unwrap();
+        for offset in [4, 5, 6] {
+            books.hold(changes(offset, &[("a", None)]), 1_000, 3).unwrap();
+        }
+        books.wait_for_last().unwrap();
+        assert_eq!(books.books.offset(), Offset::new(6));
+        books.hold(changes(7, &[("a", Some("abc"))]), 4, 9).unwrap();
+        books.wait_for_last().unwrap();
+        assert_eq!(books.books.offset(), Offset::new(7));
+    }
+
+    #[test]
+    fn what_is_held_goes_with_what_it_was_made_on() {
+        let (books, lets) = slow();
+        books.begin(changes(1, &[("a", Some("new"))])).unwrap();
+        books.hold(changes(2, &[("b", Some("new"))]), 1_000, 9).unwrap();
+        lets.send(false).unwrap();
+        assert!(books.wait().is_err(), "the commit failed");
+        assert_eq!((load(&books, "a"), load(&books, "b"), books.offset()), (None, None, Offset::ZERO));
+        assert!(books.wait().is_ok(), "nothing is left");
+        books.hold(changes(1, &[("c", Some("new"))]), 1_000, 9).unwrap();
+        books.forget();
+        assert_eq!((load(&books, "c"), books.offset()), (None, Offset::ZERO));
+    }
+
+    proptest! {
+        #[test]
+        fn it_reads_like_books_that_are_written_at_once(
+            turns in vec((vec((0..12_u8, prop::option::of(any::<u8>())), 0..8), 0..4_u8), 1..12),
+            prefix in prop::option::of(0..3_u8),
+            after in prop::option::of(0..12_u8),
+            most in 1..8_usize,
+        ) {
+            // Twelve keys in three groups of four.
+            let key = |number: u8| vec![number / 4, number];
+            let (plain, under) = (MemoryBooks::new(), Arc::new(MemoryBooks::new()));
+            let books = Trailing::new(under.clone());
+            for (number, (writes, how)) in turns.into_iter().enumerate() {
+                let mut changes = Changes::up_to(Offset::new(number as u64 + 1));
+                for (number, value) in writes {
+                    match value {
+                        Some(value) => changes.put(key(number), [value]),
+                        None => changes.delete(key(number)),
+                    }
+                }
+                plain.commit(&changes).unwrap();
+                match how {
+                    0 => books.begin(changes).unwrap(),
+                    1 => books.commit(&changes).unwrap(),
+                    _ => books.hold(changes, 40, 4).unwrap(),
+                }
+                let keys: Vec<Vec<u8>> = (0..12).map(key).collect();
+                let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+                prop_assert_eq!(books.load(&keys).unwrap(), plain.load(&keys).unwrap());
+                let prefix: Vec<u8> = prefix.into_iter().collect();
+                let after = after.map(key);
+                let scan = |books: &dyn Books| books.scan(&prefix, after.as_deref(), most).unwrap();
+                prop_assert_eq!(scan(&books), scan(&plain));
+                prop_assert_eq!(books.offset(), plain.offset());
+            }
+            books.wait().unwrap();
+            prop_assert_eq!(under.scan(&[], None, 99).unwrap(), plain.scan(&[], None, 99).unwrap());
+            prop_assert_eq!(under.offset(), plain.offset());
+        }
     }
 }

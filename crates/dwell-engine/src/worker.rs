@@ -43,8 +43,12 @@ pub struct WorkerOptions {
     pub users_a_thread: usize,
     /// How many events are kept at hand.
     pub fill: Fill,
-    /// While so many events wait, a turn does not wait until the disk has what the one before it wrote.
+    /// While so many events wait, what turns write is held until there is much of it, and nobody waits for the disk.
     pub behind: u64,
+    /// So many bytes are held at most, or little more, and what so many turns have written.
+    pub held_bytes: usize,
+    /// See there.
+    pub held_turns: usize,
 }
 
 impl Default for WorkerOptions {
@@ -56,6 +60,8 @@ impl Default for WorkerOptions {
             users_a_thread: 1_000,
             fill: Fill::default(),
             behind: 20_000,
+            held_bytes: 128 << 20,
+            held_turns: 8,
         }
     }
 }
@@ -90,7 +96,7 @@ impl Worker {
     /// Takes one turn at `now`: events first, then the deadlines that had passed when the last of them came in.
     ///
     /// After an error nothing has changed since the last turn whose changes reached the books, and it may be tried again:
-    /// while many events wait, that may be the turn before the last.
+    /// while many events wait, that may be several turns ago.
     pub fn turn(&mut self, now: Timestamp) -> Result<Turned, EngineError> {
         let turned = self.try_turn(now);
         if turned.is_err() {
@@ -101,8 +107,7 @@ impl Worker {
 
     /// Forgets what the books may not hold.
     fn let_go(&mut self) {
-        // Whatever it says, the books are what counts from here on.
-        drop(self.books.wait());
+        self.books.forget();
         self.cache.clear();
         self.first_deadline = Timestamp::MIN;
     }
@@ -128,9 +133,11 @@ impl Worker {
         let turn = Turn::new(books, &mut self.cache, self.rules.as_ref(), self.options, &events);
         let taken = turn.take(|| due(books, first_deadline, now), now, next)?;
         let Taken { changes, deadlines, first_listed } = taken;
-        self.books.begin(changes)?;
         if self.log.next().since(next) < self.options.behind {
+            self.books.begin(changes)?;
             self.books.wait()?;
+        } else {
+            self.books.hold(changes, self.options.held_bytes, self.options.held_turns)?;
         }
         if deadlines < TURN_DEADLINES {
             // All up to now have rung.

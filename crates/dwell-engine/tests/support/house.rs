@@ -85,11 +85,13 @@ pub fn user(number: usize) -> String {
 /// So little is kept at hand that parts are put aside and brought back all the time.
 pub fn worker_under(log: Arc<MemoryLog>, books: Arc<dyn Books>, rules: Arc<AppRules>, turn_bytes: usize) -> Worker {
     let fill = Fill { most: 3, keep: 1, part: 2 };
-    // A turn does not wait for what the one before it wrote; few books stay in memory.
+    // What turns write is held for some of them; few books stay in memory.
     let options = WorkerOptions {
         turn_bytes,
         cache_bytes: 2_000,
         behind: 1,
+        held_bytes: 4_000,
+        held_turns: 4,
         fill,
         users_a_thread: 1,
         ..WorkerOptions::default()

@@ -139,6 +139,41 @@ impl Changes {
         self.writes.get(place).map(|(_, value)| value.as_deref())
     }
 
+    /// Puts later changes on top of these: of a key that both write, the later write counts. Both have to be in order, and so
+    /// is what comes of it.
+    #[must_use]
+    pub fn under(self, later: Changes) -> Changes {
+        let mut writes = Vec::with_capacity(self.writes.len() + later.writes.len());
+        let mut earlier = self.writes.into_iter().peekable();
+        for write in later.writes {
+            while let Some(before) = earlier.next_if(|before| before.0 < write.0) {
+                writes.push(before);
+            }
+            drop(earlier.next_if(|same| same.0 == write.0));
+            writes.push(write);
+        }
+        writes.extend(earlier);
+        Changes { offset: self.offset.max(later.offset), writes }
+    }
+
+    /// How many bytes keys and values have, all together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+    }
+
+    /// Returns what is written under keys that begin so and come after one of them, in order; `None` where a key is deleted. They
+    /// have to be in order.
+    pub fn range<'c>(
+        &'c self,
+        prefix: &'c [u8],
+        after: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&'c [u8], Option<&'c [u8]>)> {
+        let is_before = |key: &[u8]| key < prefix || after.is_some_and(|after| key <= after);
+        let first = self.writes.partition_point(|(key, _)| is_before(key));
+        self.writes[first..].iter().take_while(move |(key, _)| key.starts_with(prefix)).map(borrowed)
+    }
+
     /// The writes that count, in order of their keys.
     fn last_of_each_key(&self) -> Vec<(&[u8], Option<&[u8]>)> {
         if self.writes.is_sorted_by(|(one, _), (other, _)| one < other) {
@@ -208,6 +243,37 @@ mod tests {
             for (key, value) in &expected {
                 prop_assert_eq!(changes.find(key), Some(value.as_deref()));
             }
+        }
+
+        #[test]
+        fn later_changes_count_before_earlier_ones(
+            runs in prop::collection::vec(prop::collection::vec((key(), prop::option::of(any::<u8>())), 0..30), 1..4),
+            prefix in key(),
+            after in prop::option::of(key()),
+        ) {
+            let mut expected = std::collections::BTreeMap::new();
+            let mut all = Changes::up_to(Offset::ZERO);
+            for (number, run) in runs.into_iter().enumerate() {
+                let mut changes = Changes::up_to(Offset::new(number as u64));
+                for (key, value) in run {
+                    match value {
+                        Some(value) => changes.put(key.clone(), [value]),
+                        None => changes.delete(key.clone()),
+                    }
+                    expected.insert(key, value.map(|value| vec![value]));
+                }
+                changes.put_in_order();
+                all = all.under(changes);
+                prop_assert_eq!(all.offset, Offset::new(number as u64));
+            }
+            let bytes = expected.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+            prop_assert_eq!(all.bytes(), bytes);
+            prop_assert_eq!(&all.writes, &expected.clone().into_iter().collect::<Vec<_>>());
+            let is_in = |key: &Vec<u8>| key.starts_with(&prefix) && after.as_ref().is_none_or(|after| after < key);
+            expected.retain(|key, _| is_in(key));
+            let found: Vec<Write> =
+                all.range(&prefix, after.as_deref()).map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
+            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
         }
     }
 }
