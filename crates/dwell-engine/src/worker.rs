@@ -54,14 +54,14 @@ pub struct WorkerOptions {
 impl Default for WorkerOptions {
     fn default() -> Self {
         WorkerOptions {
-            turn_bytes: 128 << 20,
+            turn_bytes: 64 << 20,
             cache_bytes: 256 << 20,
             threads: 2,
             users_a_thread: 1_000,
             fill: Fill::default(),
             behind: 20_000,
-            held_bytes: 128 << 20,
-            held_turns: 8,
+            held_bytes: 256 << 20,
+            held_turns: 16,
         }
     }
 }
