@@ -85,6 +85,17 @@ impl Restatement {
         Ok(until <= self.worker.offset())
     }
 
+    /// Returns up to where the log has been read.
+    #[must_use]
+    pub fn offset(&self) -> Offset {
+        self.worker.offset()
+    }
+
+    /// Returns how many events of the app these books counted, and how many were counted anew.
+    pub(crate) fn events(&self, books: &dyn Books) -> Result<(u64, u64), EngineError> {
+        Ok((self.numbers(books)?.events, self.numbers(self.anew.as_ref())?.events))
+    }
+
     /// Rings for all who are due at `now`. All of the log must have been read up to where the books are.
     pub fn ring(&mut self, now: Timestamp) -> Result<(), EngineError> {
         while 0 < self.worker.ring(now)? {}

@@ -200,6 +200,12 @@ impl Worker {
         Ok(taken.deadlines)
     }
 
+    /// Returns how many events of its app were counted here, and how many by a restatement: where they differ, the log no longer
+    /// holds what is in the books, or the books do not hold what is in the log.
+    pub fn events_of(&self, restatement: &Restatement) -> Result<(u64, u64), EngineError> {
+        restatement.events(&self.books)
+    }
+
     /// Takes over some more of a restatement, at most about so many keys, and says whether all is done. Until then no turn
     /// may be taken.
     pub fn take_over(&mut self, restatement: &mut Restatement, most: usize) -> Result<bool, EngineError> {

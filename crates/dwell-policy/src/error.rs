@@ -98,7 +98,7 @@ pub enum VersionError {
     },
     /// It would hold before now.
     #[error(
-        "a version holds from {earliest} on at the earliest, not from {asked}: what was counted stays as it was. Leave the date out, and it holds from now on"
+        "a version holds from {earliest} on at the earliest, not from {asked}: what was counted stays as it was, unless the history is restated with it. Leave the date out, and it holds from now on"
     )]
     TooEarly {
         /// From when on it should hold.

@@ -147,7 +147,7 @@ impl Files {
             restores: put.restores,
             text: text.to_owned(),
         };
-        let prepared = self.prepare(&contents)?;
+        let prepared = self.prepare("next.new", &contents)?;
         let path = self.path(put.number);
         std::fs::rename(&prepared, &path).map_err(failed("put in its place", &path))?;
         sync_folder(&self.folder)?;
@@ -155,8 +155,8 @@ impl Files {
     }
 
     /// Writes the contents beside their place. The name is always the same, so that crashes leave no more than one behind.
-    fn prepare(&self, contents: &Contents) -> Result<PathBuf, VersionError> {
-        let path = self.folder.join("next.new");
+    fn prepare(&self, name: &str, contents: &impl Serialize) -> Result<PathBuf, VersionError> {
+        let path = self.folder.join(name);
         let mut bytes = serde_json::to_vec_pretty(contents).map_err(|error| failed("write", &path)(error.into()))?;
         bytes.push(b'\n');
         let mut options = OpenOptions::new();
@@ -165,6 +165,19 @@ impl Files {
         file.write_all(&bytes).map_err(failed("write", &path))?;
         file.sync_all().map_err(failed("sync", &path))?;
         Ok(path)
+    }
+
+    /// Where it is said that the history is to be restated.
+    pub fn restating(&self) -> PathBuf {
+        self.folder.join("restating.json")
+    }
+
+    /// Writes that, durably, in place of what it said before.
+    pub fn write_restating(&self, contents: &impl Serialize) -> Result<(), VersionError> {
+        let prepared = self.prepare("restating.new", contents)?;
+        let path = self.restating();
+        std::fs::rename(&prepared, &path).map_err(failed("put in its place", &path))?;
+        sync_folder(&self.folder)
     }
 
     /// Waits until nobody else puts a version of this app. None may until the answer is dropped.

@@ -13,6 +13,7 @@ use crate::error::VersionError;
 use crate::files::Files;
 pub use crate::files::{MOST_BYTES, MOST_TEXT_BYTES, MOST_VERSIONS};
 use crate::history::{History, Put};
+use crate::restating::{Asked, Ended, Restating};
 use crate::text::read_single;
 
 /// From how long after its put a version holds at the earliest.
@@ -37,6 +38,8 @@ pub struct NewVersion<'a> {
     pub from: Option<Timestamp>,
     /// The newest version that its author knows; 0 is none. Another put in between is not overwritten.
     pub replaces: u32,
+    /// Whether it may hold from a moment that has passed: then the history is to be counted anew.
+    pub restates: bool,
 }
 
 /// The policies of all apps, as they were when last looked at.
@@ -120,6 +123,33 @@ impl Policies {
         Ok(Files::of(&self.data, app)?.read(number)?.text)
     }
 
+    /// Asks that an app's history be counted anew under its policy as it is, durably.
+    pub fn ask_to_restate(&self, app: &str, author: &str, note: &str, now: Timestamp) -> Result<Asked, VersionError> {
+        if LONGEST_NOTE < note.chars().count() || note.chars().any(char::is_control) {
+            return Err(VersionError::Note { most: LONGEST_NOTE });
+        }
+        let files = Files::of(&self.data, app)?;
+        let version = files.count()?;
+        let asked = Asked { version, at: now, author: author.to_owned(), note: note.to_owned() };
+        Restating::change(&files, |restating| restating.ask(asked.clone()))?;
+        Ok(asked)
+    }
+
+    /// Reads how it stands with the history of an app.
+    pub fn restating(&self, app: &str) -> Result<Restating, VersionError> {
+        Restating::read(&Files::of(&self.data, app)?)
+    }
+
+    /// Notes that from now on some of what was counted anew may have taken the place of what was, durably.
+    pub fn takes_over(&self, app: &str) -> Result<(), VersionError> {
+        Restating::change(&Files::of(&self.data, app)?, |restating| restating.takes_over = true)
+    }
+
+    /// Notes how it ended, durably. What was asked for since then stays to be done.
+    pub fn restated(&self, app: &str, ended: Ended) -> Result<(), VersionError> {
+        Restating::change(&Files::of(&self.data, app)?, |restating| restating.end(ended))
+    }
+
     fn write(
         &self,
         app: &str,
@@ -150,7 +180,7 @@ impl Policies {
         let now = history.puts().iter().map(|put| put.written_at).fold(now, Timestamp::max);
         let earliest = now.plus(NOTICE);
         let effective_from = new.from.unwrap_or(earliest);
-        if effective_from < earliest {
+        if effective_from < earliest && !new.restates {
             return Err(VersionError::TooEarly { asked: written(effective_from), earliest: written(earliest) });
         }
         let put = Put {
@@ -161,6 +191,11 @@ impl Policies {
             effective_from,
             restores,
         };
+        if new.restates {
+            // Known before the version is: what holds in the past must never stand there without it.
+            let asked = Asked { version: put.number, at: now, author: put.author.clone(), note: put.note.clone() };
+            Restating::change_locked(&files, |restating| restating.ask(asked))?;
+        }
         let bytes = files.write(&put, new.text)?;
         history.add(put, says, bytes);
         let history = self.keep(app, history);

@@ -16,7 +16,7 @@ fn policies(folder: &Path) -> Policies {
 }
 
 fn new(text: &str, replaces: u32) -> NewVersion<'_> {
-    NewVersion { text, author: "dw_s_aaaaaaaa", note: "why not", from: None, replaces }
+    NewVersion { text, author: "dw_s_aaaaaaaa", note: "why not", from: None, replaces, restates: false }
 }
 
 fn put(policies: &Policies, text: &str, replaces: u32, now: Timestamp) -> Result<Arc<History>, VersionError> {

@@ -86,6 +86,8 @@ pub struct House {
     pub waiting: Arc<RwLock<Option<String>>>,
     /// Whether somebody told the server to stop: streams end, which would go on for ever.
     pub stopping: Arc<AtomicBool>,
+    /// Which app's history is being counted anew, and how much of the log was read for it.
+    pub restating: Arc<RwLock<Option<(String, f64)>>>,
     /// How webhooks stand.
     pub webhooks: Arc<Board>,
     /// The page of a demo, and whom it is for; other servers have none.
@@ -145,6 +147,7 @@ impl House {
             stopped: Arc::default(),
             waiting: Arc::default(),
             stopping: Arc::default(),
+            restating: Arc::default(),
             webhooks: Arc::default(),
             demo: None,
             archive: data.join("archive"),

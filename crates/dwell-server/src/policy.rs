@@ -1,6 +1,6 @@
 //! The policy of an app: what holds, what held, and another version put in force.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::body::Body;
@@ -18,7 +18,9 @@ use dwell_policy::calendar::moment;
 use dwell_policy::error::VersionError;
 use dwell_policy::history::{History, Put};
 use dwell_policy::policies::{MOST_TEXT_BYTES, NewVersion, Policies};
+use dwell_policy::restating::{Asked, Ended, Restating};
 use dwell_policy::text::{from_json, not_obeyed, to_json};
+use dwell_store::Offset;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,9 +34,10 @@ use crate::problem::Problem;
 const MOST_BODY_BYTES: usize = 2 * MOST_TEXT_BYTES + (16 << 10);
 
 /// Every route of this room.
-pub(crate) fn routes() -> [Route; 4] {
+pub(crate) fn routes() -> [Route; 5] {
     [
         ("/v1/policy", get(current).put(put), &["GET", "PUT"]),
+        ("/v1/policy/restating", get(restating).post(restate), &["GET", "POST"]),
         ("/v1/policy/versions", get(versions), &["GET"]),
         ("/v1/policy/versions/{number}", get(version), &["GET"]),
         ("/v1/policy/versions/{number}/restore", post(restore), &["POST"]),
@@ -66,6 +69,8 @@ struct PutBody {
     #[serde(default)]
     note: String,
     effective_from: Option<String>,
+    #[serde(default)]
+    restate: bool,
 }
 
 /// Puts another version in force.
@@ -83,7 +88,8 @@ async fn put(State(house): State<Arc<House>>, request: Request<Body>) -> Result<
     let from = from_in(&app, body.effective_from.as_deref())?;
     let now = (house.clock)();
     on_disk(move || {
-        let new = NewVersion { text: &text, author: &author, note: &body.note, from, replaces };
+        let new = NewVersion { text: &text, author: &author, note: &body.note, from, replaces, restates: body.restate };
+        whole_log(&house, body.restate)?;
         let history = house.policies.put(app.id.as_str(), &new, now)?;
         tell(&app, &history);
         answer(&house.policies, &app, now)
@@ -97,6 +103,8 @@ struct RestoreBody {
     #[serde(default)]
     note: String,
     effective_from: Option<String>,
+    #[serde(default)]
+    restate: bool,
 }
 
 /// Puts the text of an earlier version as the newest.
@@ -112,12 +120,75 @@ async fn restore(
     let from = from_in(&app, body.effective_from.as_deref())?;
     let now = (house.clock)();
     on_disk(move || {
-        let new = NewVersion { text: "", author: &author, note: &body.note, from, replaces };
+        let new = NewVersion { text: "", author: &author, note: &body.note, from, replaces, restates: body.restate };
+        whole_log(&house, body.restate)?;
         let history = house.policies.restore(app.id.as_str(), number, &new, now)?;
         tell(&app, &history);
         answer(&house.policies, &app, now)
     })
     .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RestateBody {
+    #[serde(default)]
+    note: String,
+}
+
+/// Has the history counted anew under the policy as it is.
+async fn restate(State(house): State<Arc<House>>, request: Request<Body>) -> Result<Response, Problem> {
+    let (app, author) = policy_writer_of(&house, request.headers(), request.uri())?;
+    let body: RestateBody = json_in(&read(&house, request.into_body(), MOST_BODY_BYTES).await?)?;
+    let now = (house.clock)();
+    on_disk(move || {
+        whole_log(&house, true)?;
+        house.policies.ask_to_restate(app.id.as_str(), &author, &body.note, now)?;
+        tracing::info!(app = %app.id, author, "the history is to be counted anew");
+        Ok(Json(restating_json(&house, &app)?).into_response())
+    })
+    .await
+}
+
+/// How it stands with a history that is counted anew, and with those before it.
+async fn restating(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
+    let app = policy_reader_of(&house, &headers, &uri)?;
+    on_disk(move || Ok(Json(restating_json(&house, &app)?).into_response())).await
+}
+
+/// Refuses what takes the whole history, where the log does not hold it any more.
+fn whole_log(house: &House, is_needed: bool) -> Result<(), Problem> {
+    let first = house.log.first();
+    if is_needed && first != Offset::ZERO {
+        return Err(Problem::log_dropped(first.number()));
+    }
+    Ok(())
+}
+
+fn restating_json(house: &House, app: &App) -> Result<Value, Problem> {
+    let Restating { asked, takes_over, ended } = house.policies.restating(app.id.as_str())?;
+    let shown = house.restating.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let share = shown.and_then(|(of, share)| (of == app.id.as_str()).then_some(share));
+    let state = match (&asked, takes_over, share) {
+        (None, ..) => "none",
+        (Some(_), true, _) => "taking_over",
+        (Some(_), false, Some(_)) => "reading",
+        (Some(_), false, None) => "waiting",
+    };
+    let asked_json = |asked: &Asked| json!({ "version": asked.version, "asked_at": when(asked.at.as_micros()), "author": asked.author, "note": asked.note });
+    let ended_json = |ended: &Ended| {
+        let mut body = asked_json(&ended.asked);
+        body["ended_at"] = json!(when(ended.at.as_micros()));
+        body["failed"] = json!(ended.failed);
+        body
+    };
+    Ok(json!({
+        "app": app.id.as_str(),
+        "state": state,
+        "share_read": share,
+        "asked": asked.as_ref().map(asked_json),
+        "ended": ended.iter().rev().map(ended_json).collect::<Vec<_>>(),
+    }))
 }
 
 /// All versions without their texts, the newest first.

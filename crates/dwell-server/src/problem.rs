@@ -101,6 +101,13 @@ impl Problem {
         Problem::new(StatusCode::PRECONDITION_REQUIRED, "which_version", detail)
     }
 
+    pub fn log_dropped(first: u64) -> Self {
+        let detail = format!(
+            "the log begins at record {first}: a history is counted anew from the log, and what came before is not in it any more"
+        );
+        Problem::new(StatusCode::CONFLICT, "log_dropped", detail)
+    }
+
     pub fn no_cursor() -> Self {
         Problem::bad_request("this cursor is none of ours: begin without one")
     }

@@ -36,10 +36,12 @@ const READ: [&str; 7] = [
 const MANAGE: [&str; 2] = ["/v1/webhooks", "/v1/webhooks/{id}/dead"];
 
 /// Every route that tells of a policy or puts one: method, path, and whether it puts.
-const POLICY: [(&str, &str, bool); 6] = [
+const POLICY: [(&str, &str, bool); 8] = [
     ("PUT", "/v1/policy", true),
     ("POST", "/v1/policy/versions/1/restore", true),
+    ("POST", "/v1/policy/restating", true),
     ("GET", "/v1/policy", false),
+    ("GET", "/v1/policy/restating", false),
     ("GET", "/v1/lab", false),
     ("GET", "/v1/policy/versions", false),
     ("GET", "/v1/policy/versions/1", false),

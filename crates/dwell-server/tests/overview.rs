@@ -88,7 +88,7 @@ impl Street {
             [("timeout = \"20m\"", "2026-03-20T09:00:00Z"), ("timeout = \"30m\"", "2026-03-29T10:00:00Z")]
         {
             let replaces = house.policies.history(app.id.as_str()).unwrap().newest();
-            let new = NewVersion { text, author: "ada", note: "why", from: Some(at(from)), replaces };
+            let new = NewVersion { text, author: "ada", note: "why", from: Some(at(from)), replaces, restates: false };
             house.policies.put(app.id.as_str(), &new, at(from).minus(Span::from_hours(1))).unwrap();
         }
         Street { house: Arc::new(house), key: key.text.reveal().to_owned(), _folder: folder }

@@ -10,6 +10,7 @@ use dwell_store::{DiskBooks, DiskLog, Log, Offset};
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, SteadyClock};
+use crate::restater::Restater;
 use crate::retention::Retention;
 
 /// How long the engine waits for events before it looks for deadlines.
@@ -64,11 +65,11 @@ impl Crank {
     ///
     /// When the books cannot be written, for want of room above all, it waits and tries again. Nothing is lost meanwhile: the
     /// log keeps what comes, or refuses it by its own rule. Whatever does not pass by itself is returned.
-    pub fn turn(&self, worker: &mut Worker) -> Result<(), EngineError> {
+    pub fn turn(&self, worker: &mut Worker, restater: &mut Restater) -> Result<(), EngineError> {
         let long_ago = Timestamp::MIN;
         let mut stand = Stand { synced: long_ago, retained: long_ago, durable: Offset::ZERO, pause: SHORTEST_PAUSE };
         while !self.stop.load(Ordering::Relaxed) {
-            match self.step(worker, &mut stand) {
+            match self.step(worker, restater, &mut stand) {
                 Ok(()) => {}
                 Err(error) if passes(&error) => {
                     self.wait(&error, &mut stand);
@@ -91,8 +92,14 @@ impl Crank {
         }
     }
 
-    fn step(&self, worker: &mut Worker, stand: &mut Stand) -> Result<(), EngineError> {
+    fn step(&self, worker: &mut Worker, restater: &mut Restater, stand: &mut Stand) -> Result<(), EngineError> {
         let now = self.steady.now();
+        if restater.step(worker, (now, self.clock.now()), &self.stop)? {
+            if restater.job.is_none() {
+                std::thread::sleep(PATIENCE);
+            }
+            return Ok(());
+        }
         // After a sync that failed, this fails too: only then has the worker let go of what it kept of the books.
         let turned = worker.turn(self.clock.now())?;
         if 0 < turned.lost {
@@ -109,7 +116,9 @@ impl Crank {
             }
         }
         self.retain(stand);
-        if turned.is_idle() {
+        if restater.job.is_some() {
+            // The next piece of the log waits.
+        } else if turned.is_idle() {
             if self.log.failure().is_some() {
                 // Nothing more will come, and nobody is made to wait for it: deadlines still ring.
                 std::thread::sleep(PATIENCE);

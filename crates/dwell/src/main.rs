@@ -17,6 +17,7 @@ mod page;
 mod policy_file;
 mod progress;
 mod report;
+mod restater;
 mod retention;
 
 use std::process::ExitCode;

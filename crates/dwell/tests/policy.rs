@@ -168,6 +168,102 @@ fn sessions_end_under_the_policy_that_held_when_their_last_silence_began() {
     assert_eq!(sessions(&server), before);
 }
 
+/// What one user said, each so many minutes ago.
+fn said_ago(server: &Server, user: &str, minutes: &[i64]) {
+    let now = jiff::Timestamp::now();
+    let batch: Vec<Value> = minutes
+        .iter()
+        .map(|minutes| {
+            let at = now - jiff::SignedDuration::from_mins(*minutes);
+            json!({ "type": "track", "userId": user, "event": "x", "timestamp": at.to_string(),
+                "messageId": format!("{user}-{minutes}") })
+        })
+        .collect();
+    let body = json!({ "writeKey": server.write_key, "batch": batch, "sentAt": now.to_string() });
+    let answer = server.agent.post(format!("{}/v1/batch", server.address)).send(body.to_string()).unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+/// How long the sessions of a user are, in minutes, and under which timeouts.
+fn minutes_of(server: &Server, user: &str) -> Vec<(i64, u64)> {
+    let answer = server.ask(&format!("/v1/users/{user}/sessions"));
+    let minutes = |row: &Value| (row["length_seconds"].as_f64().unwrap() / 60.0).round() as i64;
+    let rows = answer["sessions"].as_array().unwrap().iter();
+    rows.map(|row| (minutes(row), row["timeout_seconds"].as_u64().unwrap())).collect()
+}
+
+fn wait_until_restated(server: &Server, times: usize) -> Value {
+    server.wait("/v1/policy/restating", |answer| {
+        answer["state"] == "none" && answer["ended"].as_array().is_some_and(|ended| ended.len() == times)
+    })
+}
+
+#[test]
+fn a_version_from_a_past_date_has_the_history_counted_anew_and_is_taken_back_likewise() {
+    let mut server = Server::start("timeout = \"30m\"\n");
+    said_ago(&server, "ada", &[200, 190, 181, 171, 100, 80]);
+    said_ago(&server, "bo", &[150]);
+    server.session("ada", 2);
+    server.session("bo", 1);
+    assert_eq!(minutes_of(&server, "ada"), [(29, 1800), (20, 1800)]);
+    let path = "/v1/sessions?limit=1000";
+    let told = |server: &Server| server.ask(path)["statements"].as_array().unwrap().len();
+    let before = told(&server);
+
+    // Only with the history, which a put has to say.
+    let text = json!({ "policy": { "timeout": "15m" }, "effective_from": "2020-01-01T00:00:00Z" });
+    let asked = server.agent.put(format!("{}/v1/policy", server.address));
+    let asked = asked.header("authorization", format!("Bearer {}", server.key)).header("if-match", "\"0\"");
+    let mut answer = asked.send(text.to_string()).unwrap();
+    assert_eq!(answer.status(), 400);
+    assert!(answer.body_mut().read_to_string().unwrap().contains("unless the history is restated"));
+    assert_eq!(server.ask("/v1/policy/restating")["state"], "none");
+
+    let mut body = text;
+    body["restate"] = json!(true);
+    body["note"] = json!("as it should have been");
+    server.put(0, &body);
+    let answer = wait_until_restated(&server, 1);
+    assert_eq!(
+        [&answer["ended"][0]["version"], &answer["ended"][0]["failed"], &answer["ended"][0]["note"]],
+        [&json!(1), &Value::Null, &json!("as it should have been")]
+    );
+    assert_eq!(minutes_of(&server, "ada"), [(29, 900), (0, 900), (0, 900)]);
+    assert_eq!(minutes_of(&server, "bo"), [(0, 900)]);
+    let news = server.ask(path);
+    let types = |news: &Value, from: usize| -> Vec<String> {
+        let all = &news["statements"].as_array().unwrap()[from..];
+        all.iter().map(|one| one["type"].as_str().unwrap().to_owned()).collect()
+    };
+    let types = types(&news, before);
+    assert!(types.iter().any(|word| word.contains("amended") || word.contains("retracted")), "{types:?}");
+
+    // A command takes it back while the server is down, and it is done at the next start; kill -9 in the middle is no matter.
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let folder = server.folder.path().to_owned();
+    let args = ["put", "-", "--replaces", "1", "--from", "2020-01-01", "--restate", "--note", "back"];
+    dwell(&folder, &with(&args), "timeout = \"30m\"\n");
+    assert!(dwell(&folder, &with(&["restate", "--status"]), "").contains("counted anew under version 2"));
+    for _ in 0..3 {
+        (server.process, server.address) = serve(&folder);
+        server.process.kill().unwrap();
+        server.process.wait().unwrap();
+    }
+    (server.process, server.address) = serve(&folder);
+    wait_until_restated(&server, 2);
+    assert_eq!(minutes_of(&server, "ada"), [(29, 1800), (20, 1800)]);
+    assert!(!folder.join("dwell-data/books-anew").exists());
+
+    // Once more under the same rules tells nothing.
+    let before = told(&server);
+    assert!(dwell(&folder, &with(&["restate"]), "").contains("counted anew under version 2"));
+    wait_until_restated(&server, 3);
+    assert_eq!(told(&server), before);
+    server.send("ada", "x");
+    server.wait("/v1/users/ada", |answer| answer["open_session"].is_object());
+}
+
 /// A command about the policy of our app, whose name is written in another way.
 fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [&["policy"], args, &["--app", "reader"]].concat()

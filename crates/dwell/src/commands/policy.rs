@@ -11,6 +11,7 @@ use dwell_keys::app::App;
 use dwell_policy::calendar::moment;
 use dwell_policy::history::{History, Put, State};
 use dwell_policy::policies::{Base, MOST_TEXT_BYTES, NewVersion, Policies};
+use dwell_policy::restating::{Asked, Ended, Restating};
 use dwell_policy::text::{not_obeyed, read_single, to_json};
 use serde_json::{Value, json};
 
@@ -35,6 +36,8 @@ enum Command {
     Versions(Versions),
     /// Put the text of an earlier version in force again
     Restore(Restore),
+    /// Have the history counted anew under the policy as it is, late events with it, or say how that stands
+    Restate(Restate),
     /// Say whether a text could be put
     Check(Check),
 }
@@ -65,6 +68,10 @@ struct How {
     /// From when on it holds, like 2026-03-01 or 2026-03-01T09:00:00Z; a date begins at midnight of the app's zone [default: now]
     #[arg(long, value_name = "MOMENT")]
     from: Option<String>,
+    /// Count the history anew under it, so that it may hold from a moment that has passed; a running server does so within
+    /// a second, another one at its start
+    #[arg(long)]
+    restate: bool,
     /// The version that it replaces, which is the newest one; must be said where there is one
     #[arg(long, value_name = "NUMBER")]
     replaces: Option<u32>,
@@ -97,6 +104,18 @@ struct Restore {
 }
 
 #[derive(Args, Debug)]
+struct Restate {
+    /// Why
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    note: String,
+    /// Only say how it stands
+    #[arg(long)]
+    status: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Args, Debug)]
 struct Check {
     /// The policy (TOML); - is standard input
     #[arg(value_name = "FILE")]
@@ -110,6 +129,7 @@ pub fn run(args: &PolicyCommand, progress: &Progress) -> anyhow::Result<()> {
         Command::Put(args) => put(args, progress),
         Command::Versions(args) => versions(args),
         Command::Restore(args) => restore(args, progress),
+        Command::Restate(args) => restate(args),
         Command::Check(args) => check(args),
     }
 }
@@ -184,7 +204,7 @@ impl How {
         let from = self.from.as_deref().map(|text| moment(text, zone)).transpose();
         let from = from.map_err(anyhow::Error::msg).context("--from")?;
         let author = author();
-        let new = NewVersion { text: "", author: &author, note: &self.note, from, replaces };
+        let new = NewVersion { text: "", author: &author, note: &self.note, from, replaces, restates: self.restate };
         let now = clock::now();
         let history = act(&policies, app.id.as_str(), &new, now)?;
         let put = history.put(history.newest()).context("the version vanished")?;
@@ -224,6 +244,46 @@ fn versions(args: &Versions) -> anyhow::Result<()> {
     };
     let rows: Vec<Vec<String>> = history.puts().iter().rev().map(row).collect();
     print_table(&["version", "state", "from", "put", "by", "note"], &rows)
+}
+
+fn restate(args: &Restate) -> anyhow::Result<()> {
+    let (app, policies) = args.which.open()?;
+    if !args.status {
+        policies.ask_to_restate(app.id.as_str(), &author(), &args.note, clock::now())?;
+    }
+    let restating = policies.restating(app.id.as_str())?;
+    if args.which.data.json {
+        return print_json(&restating_report(&restating));
+    }
+    match &restating.asked {
+        Some(asked) => println!(
+            "the history of {} is to be counted anew under version {}, asked for at {}: a running server does so by itself, \
+             another one when it starts",
+            app.name,
+            asked.version,
+            second_text(asked.at)
+        ),
+        None => println!("nothing is asked for that is not done"),
+    }
+    for ended in restating.ended.iter().rev() {
+        let how = ended.failed.as_deref().map_or_else(|| "done".to_owned(), |why| format!("could not be done: {why}"));
+        println!("{}: under version {}, {how}", second_text(ended.at), ended.asked.version);
+    }
+    Ok(())
+}
+
+fn restating_report(restating: &Restating) -> Value {
+    let asked = |asked: &Asked| json!({ "version": asked.version, "asked_at": moment_text(asked.at), "author": asked.author, "note": asked.note });
+    let ended = |ended: &Ended| {
+        let mut report = asked(&ended.asked);
+        report["ended_at"] = json!(moment_text(ended.at));
+        report["failed"] = json!(ended.failed);
+        report
+    };
+    json!({
+        "asked": restating.asked.as_ref().map(asked),
+        "ended": restating.ended.iter().rev().map(ended).collect::<Vec<_>>(),
+    })
 }
 
 fn check(args: &Check) -> anyhow::Result<()> {

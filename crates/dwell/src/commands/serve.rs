@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use dwell_core::time::Span;
+use dwell_core::time::{Span, Timestamp};
 use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
 use dwell_engine::{AppRules, Desk, RulesOf, Worker, WorkerOptions};
@@ -35,6 +35,7 @@ use crate::control::Control;
 use crate::crank::Crank;
 use crate::disk_space;
 use crate::policy_file;
+use crate::restater::Restater;
 use crate::retention::Retention;
 
 /// How often apps and keys are looked at, and the machine's clock.
@@ -173,10 +174,22 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
             copying,
         },
     };
+    let mut restater = Restater {
+        data: data.clone(),
+        policies: policies.clone(),
+        registry: registry.clone(),
+        log: log.clone(),
+        rules: rules.clone(),
+        shown: house.restating.clone(),
+        job: None,
+        must_end: false,
+        looked: Timestamp::MIN,
+        mistakes: BTreeMap::new(),
+    };
     let mut worker = Worker::new(log, books, rules, WorkerOptions { cache_bytes, ..WorkerOptions::default() });
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
         move || {
-            let why = match catch_unwind(AssertUnwindSafe(|| crank.turn(&mut worker))) {
+            let why = match catch_unwind(AssertUnwindSafe(|| crank.turn(&mut worker, &mut restater))) {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(_panic) => "a promise between our own lines was broken; what it was stands above".to_owned(),

@@ -165,8 +165,14 @@ impl Story {
             } else {
                 None
             };
-            let policy =
-                NewVersion { text: sample.policy, author: "local:demo", note: sample.note, from: None, replaces: 0 };
+            let policy = NewVersion {
+                text: sample.policy,
+                author: "local:demo",
+                note: sample.note,
+                from: None,
+                replaces: 0,
+                restates: false,
+            };
             policies.put(app.id.as_str(), &policy, from.minus(NOTICE))?;
             apps.push(AppStory {
                 name: sample.name.to_owned(),
