@@ -53,6 +53,14 @@ struct Origin<'a> {
     app_version: Option<&'a str>,
 }
 
+/// Stands between country and version where they are one text.
+const ORIGIN_BORDER: &str = "\0";
+
+/// Reads country and version of a text that is both; of no text they are empty.
+pub(crate) fn country_and_version(origin: &str) -> (&str, &str) {
+    origin.split_once(ORIGIN_BORDER).unwrap_or_default()
+}
+
 impl<'a> Record<'a> {
     /// Appends the record's bytes, in place of what was in `bytes`.
     pub fn write(&self, bytes: &mut Vec<u8>) {
@@ -93,8 +101,16 @@ impl<'a> Record<'a> {
             device: key(self.device),
             platform: key(self.platform),
             campaign: key(self.campaign),
+            origin: key(self.origin().as_deref()),
             ..Activity::new(Timestamp::from_micros(self.happened_at), kind)
         }
+    }
+
+    /// Returns country and version as one text, where either is known.
+    fn origin(&self) -> Option<String> {
+        let (country, version) = (self.country.unwrap_or(""), self.app_version.unwrap_or(""));
+        let is_known = !country.is_empty() || !version.is_empty();
+        is_known.then(|| [country, ORIGIN_BORDER, version].concat())
     }
 
     /// Returns the name that sessions are called by.

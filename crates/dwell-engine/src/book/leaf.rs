@@ -110,7 +110,7 @@ pub(super) struct PartBytes<'a> {
     pub made_ids: MadeIds,
 }
 
-pub(super) const VERSION: u8 = 4;
+pub(super) const VERSION: u8 = 5;
 
 /// A book that was not opened yet: to open it takes the rules, and these may need the texts in it.
 pub(crate) struct Sealed<'a> {
@@ -263,7 +263,7 @@ mod tests {
         bytes[1] = 9;
         let moved = written(&Leaf::<Rest>::MovedInVersion3("ada"));
         for (bytes, version) in [(bytes, 9), (moved, 3)] {
-            let wanted = format!("it has version {version}, and this program knows 4");
+            let wanted = format!("it has version {version}, and this program knows 5");
             assert_eq!(Under::read(&bytes).unwrap_err(), wanted);
         }
     }
