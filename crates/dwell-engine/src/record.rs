@@ -92,7 +92,7 @@ impl<'a> Record<'a> {
         EventKind::ALL.get(usize::from(self.kind)).copied()
     }
 
-    /// Returns what the rules see, with a key for each text that `key_of` gives.
+    /// Returns what the rules see, with a key for each text that `key_of` gives; from where it comes has none yet.
     pub(crate) fn activity(&self, kind: EventKind, mut key_of: impl FnMut(&str) -> u32) -> Activity {
         let mut key = |text: Option<&str>| text.map_or(0, &mut key_of);
         Activity {
@@ -101,16 +101,15 @@ impl<'a> Record<'a> {
             device: key(self.device),
             platform: key(self.platform),
             campaign: key(self.campaign),
-            origin: key(self.origin().as_deref()),
             ..Activity::new(Timestamp::from_micros(self.happened_at), kind)
         }
     }
 
-    /// Returns country and version as one text, where either is known.
-    fn origin(&self) -> Option<String> {
+    /// Returns country and version as the pieces of one text, where either is known.
+    pub(crate) fn origin(&self) -> Option<[&'a str; 3]> {
         let (country, version) = (self.country.unwrap_or(""), self.app_version.unwrap_or(""));
         let is_known = !country.is_empty() || !version.is_empty();
-        is_known.then(|| [country, ORIGIN_BORDER, version].concat())
+        is_known.then_some([country, ORIGIN_BORDER, version])
     }
 
     /// Returns the name that sessions are called by.
