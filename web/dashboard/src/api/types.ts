@@ -168,8 +168,6 @@ export interface paths {
          * @description Days are those of the app's zone. Sessions count on the day on which they began; lengths and their parts count on the day on which the user was last seen, when the session is closed. A single day is told by the hour.
          *
          *     With `by` there are rows, one for each value of what is asked for: a session counts under what its own first activity said. Of a day 64 values are told apart; what comes later that day counts among all others. Rows are those of all sessions, whatever `platform`, `country` or `version` narrow the rest to.
-         *
-         *     Sessions that were counted by a Dwell without this question are not in it.
          */
         get: operations["getOverview"];
         put?: never;
