@@ -146,6 +146,8 @@ pub struct Activity {
     pub platform: u32,
     /// Which campaign brought the user.
     pub campaign: u32,
+    /// From where it came, in whatever sense the caller gives that. No rule asks for it.
+    pub origin: u32,
 }
 
 impl Activity {
@@ -153,7 +155,7 @@ impl Activity {
     #[must_use]
     #[inline]
     pub const fn new(happened_at: Timestamp, kind: EventKind) -> Self {
-        Activity { happened_at, kind, remaining: None, player: 0, device: 0, platform: 0, campaign: 0 }
+        Activity { happened_at, kind, remaining: None, player: 0, device: 0, platform: 0, campaign: 0, origin: 0 }
     }
 }
 
@@ -168,8 +170,9 @@ pub fn order<N: Ord + ?Sized>(one: (&Activity, &N), other: (&Activity, &N)) -> O
     at.then_with(|| one.1.cmp(other.1)).then_with(|| nameless(one.0).cmp(&nameless(other.0)))
 }
 
-fn nameless(activity: &Activity) -> (EventKind, u32, Option<Span>, u32, u32, u32) {
-    (activity.kind, activity.player, activity.remaining, activity.platform, activity.device, activity.campaign)
+fn nameless(activity: &Activity) -> (EventKind, u32, Option<Span>, [u32; 4]) {
+    let Activity { platform, device, campaign, origin, .. } = *activity;
+    (activity.kind, activity.player, activity.remaining, [platform, device, campaign, origin])
 }
 
 /// The times on the record of one event.

@@ -78,6 +78,10 @@ pub struct Session {
     pub devices: Vec<u32>,
     /// The campaign that brought the user, 0 for none.
     pub campaign: u32,
+    /// The platform of its first activity, 0 for none.
+    pub platform: u32,
+    /// From where its first activity came, 0 where that was not said.
+    pub origin: u32,
 }
 
 impl Session {
@@ -276,6 +280,8 @@ impl<'p> Sessionizer<'p> {
             platforms: Vec::new(),
             devices: Vec::new(),
             campaign: activity.campaign,
+            platform: activity.platform,
+            origin: activity.origin,
         };
         insert(&mut session.platforms, activity.platform);
         insert(&mut session.devices, activity.device);

@@ -21,7 +21,7 @@ use crate::time::{Span, Timeout, Timestamp};
 use crate::timeline::{Entry, Stated, Timeline};
 
 /// The form that is written. Bytes of any other are refused.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// More than any user does, and far from where counting would end.
 const MOST_EVENTS: u64 = 1 << 48;
@@ -197,8 +197,8 @@ fn write_entries(writer: &mut Writer<'_>, entries: &[Entry]) {
     writer.number(entries.len() as u64);
     let mut before = (0, Activity::new(writer.anchor(), EventKind::Silent));
     for (place, entry) in entries.iter().enumerate() {
-        let Activity { happened_at, kind, remaining, player, device, platform, campaign } = entry.activity;
-        let keys = |under, of: &Activity| [under, of.device, of.platform, of.campaign];
+        let Activity { happened_at, kind, remaining, player, device, platform, campaign, origin } = entry.activity;
+        let keys = |under, of: &Activity| [under, of.device, of.platform, of.campaign, of.origin];
         let has_keys = keys(entry.under, &entry.activity) != keys(before.0, &before.1);
         let head = flag(remaining.is_some(), HAS_REMAINING) | flag(player != 0, HAS_PLAYER) | flag(has_keys, HAS_KEYS);
         writer.byte(kind as u8 | head | flag(entry.is_handover, IS_HANDOVER));
@@ -214,7 +214,7 @@ fn write_entries(writer: &mut Writer<'_>, entries: &[Entry]) {
             writer.number(player.into());
         }
         if has_keys {
-            [entry.under, device, platform, campaign].into_iter().for_each(|key| writer.number(key.into()));
+            [entry.under, device, platform, campaign, origin].into_iter().for_each(|key| writer.number(key.into()));
         }
         writer.name(&entry.message_id);
         before = (entry.under, entry.activity);
@@ -243,8 +243,9 @@ fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Entry>, BadSnapshot> {
         }
         if head & HAS_KEYS != 0 {
             under = read_key(reader)?;
-            (activity.device, activity.platform, activity.campaign) =
-                (read_key(reader)?, read_key(reader)?, read_key(reader)?);
+            for key in [&mut activity.device, &mut activity.platform, &mut activity.campaign, &mut activity.origin] {
+                *key = read_key(reader)?;
+            }
         }
         before = activity;
         let entry = Entry { under, activity, message_id: reader.name()?, is_handover };
@@ -365,6 +366,8 @@ fn write_session(writer: &mut Writer<'_>, session: &Session, settled: u64) {
         platforms,
         devices,
         campaign,
+        platform,
+        origin,
     } = session;
     writer.number((*ordinal).into());
     writer.moment(*started_at);
@@ -382,7 +385,7 @@ fn write_session(writer: &mut Writer<'_>, session: &Session, settled: u64) {
     writer.byte(decided.source as u8 | flag(is_exclusive, IS_EXCLUSIVE));
     write_keys(writer, platforms);
     write_keys(writer, devices);
-    writer.number((*campaign).into());
+    [campaign, platform, origin].into_iter().for_each(|key| writer.number((*key).into()));
 }
 
 /// Reads a session whose places are told from the settled on.
@@ -405,8 +408,22 @@ fn read_session(reader: &mut Reader<'_>) -> Result<Session, BadSnapshot> {
     let decided = Decided { timeout, source: read_word(reader, &Source::ALL, source & !IS_EXCLUSIVE)? };
     let (platforms, devices) = (read_keys(reader)?, read_keys(reader)?);
     let last = first.wrapping_add(places);
-    let campaign = read_key(reader)?;
-    Ok(Session { ordinal, started_at, ended_at, first, last, activities, parts, decided, platforms, devices, campaign })
+    let (campaign, platform, origin) = (read_key(reader)?, read_key(reader)?, read_key(reader)?);
+    Ok(Session {
+        ordinal,
+        started_at,
+        ended_at,
+        first,
+        last,
+        activities,
+        parts,
+        decided,
+        platforms,
+        devices,
+        campaign,
+        platform,
+        origin,
+    })
 }
 
 /// Returns what of a length is neither playing nor idle.

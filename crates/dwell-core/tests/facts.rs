@@ -14,7 +14,7 @@ use dwell_core::law::{self, Law};
 use dwell_core::policy::{Decided, Policy, Source, Version};
 use dwell_core::presence::{Ground, Presence};
 use dwell_core::profile::Profile;
-use dwell_core::session::{EndReason, Session};
+use dwell_core::session::{EndReason, Session, Sessionizer};
 use dwell_core::time::{Span, Timeout, TimeoutOutOfBounds, Timestamp, Zone};
 use expect_test::expect;
 
@@ -195,6 +195,7 @@ fn whatever_is_known_of_nameless_events_orders_them() {
         Activity { device: 1, ..plain },
         Activity { platform: 1, ..plain },
         Activity { campaign: 1, ..plain },
+        Activity { origin: 1, ..plain },
     ];
     for other in others {
         assert_eq!(order((&plain, ""), (&other, "")), Ordering::Less);
@@ -285,6 +286,21 @@ fn the_time_in_use_is_the_time_on_the_screen_and_the_time_playing() {
     assert_eq!(sum, Parts { foreground: us(2), playing: us(4), idle: us(8) });
 }
 
+#[test]
+fn a_session_comes_from_where_its_first_activity_came() {
+    let standing = Policy::default().standing_of("ada", &[], &[]);
+    let mut sessionizer = Sessionizer::new(&standing);
+    // What proves nothing begins nothing, and what comes later changes nothing.
+    let silent = Activity { platform: 9, origin: 9, ..Activity::new(at(1), EventKind::Silent) };
+    let first = Activity { platform: 2, origin: 3, ..Activity::new(at(2), EventKind::Action) };
+    let later = Activity { platform: 1, origin: 4, ..Activity::new(at(3), EventKind::Action) };
+    for activity in [silent, first, later] {
+        sessionizer.observe(&activity);
+    }
+    let open = sessionizer.finish().unwrap();
+    assert_eq!((open.platform, open.origin, open.platforms), (2, 3, vec![1, 2]));
+}
+
 // Laws.
 
 fn session(ordinal: u32, started_at: i64, ended_at: i64) -> Session {
@@ -300,6 +316,8 @@ fn session(ordinal: u32, started_at: i64, ended_at: i64) -> Session {
         platforms: vec![],
         devices: vec![],
         campaign: 0,
+        platform: 0,
+        origin: 0,
     }
 }
 

@@ -70,10 +70,10 @@ fn main() {
                 remaining: None,
                 player: None,
                 device: Some(&format!("0f3c7a2e-1b7d-4f0e-9a55-{device:012x}")),
-                platform: Some("ios"),
+                platform: Some(["ios", "android", "web"][(user % 3) as usize]),
                 campaign: None,
-                country: None,
-                app_version: None,
+                country: Some(["KR", "DE", "US", "GB", "JP"][(user % 5) as usize]),
+                app_version: Some(["3.1", "3.2", "3.2.1", "4.0"][(user % 4) as usize]),
             }
             .write(&mut bytes);
             batch.push(&bytes);

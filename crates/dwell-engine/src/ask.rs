@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::book::{Book, Sealed, Under};
 use crate::error::EngineError;
+use crate::facet::{DayValues, Facet};
 use crate::gaps::GapPage;
 use crate::keys;
 use crate::numbers::{Numbers, Series};
@@ -223,7 +224,30 @@ impl Desk {
         (from, to): (Timestamp, Timestamp),
         most: usize,
     ) -> Result<Vec<(Timestamp, Quarter)>, EngineError> {
-        self.measured(app, QUARTERS, (from, to), most)
+        self.measured(&keys::series(app, QUARTERS), app, (from, to), most)
+    }
+
+    /// Returns the same of the sessions that count under a value of a facet, an empty one where nothing was said; `None` are
+    /// all that have no place of their own on their day.
+    pub fn quarters_of(
+        &self,
+        app: &str,
+        (facet, value): (Facet, Option<&str>),
+        (from, to): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Result<Vec<(Timestamp, Quarter)>, EngineError> {
+        self.measured(&keys::value_series(app, facet.quarters(), value), app, (from, to), most)
+    }
+
+    /// Returns what days come to by the values of a facet, in the app's zone: the moment is midnight in UTC of that date.
+    pub fn days_by(
+        &self,
+        app: &str,
+        facet: Facet,
+        (from, to): (Timestamp, Timestamp),
+        most: usize,
+    ) -> Result<Vec<(Timestamp, DayValues)>, EngineError> {
+        self.measured(&keys::series(app, facet.days()), app, (from, to), most)
     }
 
     /// Returns how many closed sessions were about how long, by the day on which the user was last seen, in the app's zone:
@@ -234,18 +258,18 @@ impl Desk {
         (from, to): (Timestamp, Timestamp),
         most: usize,
     ) -> Result<Vec<(Timestamp, LengthCounts)>, EngineError> {
-        self.measured(app, LENGTHS, (from, to), most)
+        self.measured(&keys::series(app, LENGTHS), app, (from, to), most)
     }
 
     fn measured<T: DeserializeOwned>(
         &self,
+        series: &[u8],
         app: &str,
-        tag: u8,
         (from, to): (Timestamp, Timestamp),
         most: usize,
     ) -> Result<Vec<(Timestamp, T)>, EngineError> {
-        let before = keys::point(app, tag, from.minus(Span::from_micros(1)));
-        let found = self.books.scan(&keys::series(app, tag), Some(&before), most)?;
+        let before = [series, &keys::moment(from.minus(Span::from_micros(1)))].concat();
+        let found = self.books.scan(series, Some(&before), most)?;
         let mut places = Vec::new();
         for (key, bytes) in found {
             let Some(at) = keys::moment_at_end(&key).filter(|at| *at < to) else { break };

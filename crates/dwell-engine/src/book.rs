@@ -27,8 +27,9 @@ pub(crate) use self::devices::{Start, Stir};
 pub(crate) use self::leaf::{Paper, Sealed, Under, linked};
 pub(crate) use self::parcel::Ids;
 use crate::error::EngineError;
+use crate::facet::Values;
 use crate::gaps::GapChanges;
-use crate::record::Record;
+use crate::record::{Record, country_and_version};
 use crate::row::OpenSession;
 use crate::shelf::Shelf;
 
@@ -138,11 +139,19 @@ pub(crate) struct Changed {
     pub retracted: Vec<Stated>,
     pub stated: Vec<Stated>,
     /// Whose beginning was told before, and whose is to be told now, of sessions that are open.
-    pub opened_before: Option<Timestamp>,
-    pub opened: Option<Timestamp>,
+    pub opened_before: Option<Opened>,
+    pub opened: Option<Opened>,
     /// Hours and days in which the user had not been seen, and was not seen after all: one more, or one less.
     pub hours: Vec<(i64, i64)>,
     pub days: Vec<(i64, i64)>,
+}
+
+/// When a session began that may still grow, and the keys of where it comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Opened {
+    pub at: Timestamp,
+    pub platform: u32,
+    pub origin: u32,
 }
 
 impl<'p> Book<'p> {
@@ -211,8 +220,16 @@ impl<'p> Book<'p> {
     }
 
     /// Returns the beginning of the session that may still grow.
-    pub fn opened(&self) -> Option<Timestamp> {
-        self.timeline.open().map(|open| open.started_at)
+    pub fn opened(&self) -> Option<Opened> {
+        let open = self.timeline.open()?;
+        Some(Opened { at: open.started_at, platform: open.platform, origin: open.origin })
+    }
+
+    /// Returns under which values a session counts whose first activity has these keys.
+    pub fn values_of(&self, platform: u32, origin: u32) -> Values {
+        let origin = self.text_of(origin);
+        let (country, version) = country_and_version(&origin);
+        Values([self.text_of(platform), country.to_owned(), version.to_owned()])
     }
 
     /// Returns what is known of the session that may still grow.
@@ -269,7 +286,7 @@ impl<'p> Book<'p> {
         self.rest.days.drain(..self.rest.days.partition_point(|other| *other < day));
     }
 
-    fn note(&mut self, changed: &mut Changed, opened_before: Option<Timestamp>) {
+    fn note(&mut self, changed: &mut Changed, opened_before: Option<Opened>) {
         for stated in &changed.retracted {
             self.totals.take_back(stated);
         }

@@ -213,6 +213,21 @@ pub(crate) fn series(app: &str, series: u8) -> Vec<u8> {
     key
 }
 
+/// One place in one of the app's series by values; `None` are all others.
+pub(crate) fn value_point(app: &str, series: u8, value: Option<&str>, at: Timestamp) -> Vec<u8> {
+    let mut key = value_series(app, series, value);
+    key.extend_from_slice(&moment(at));
+    key
+}
+
+/// All places of a value in a series.
+pub(crate) fn value_series(app: &str, series: u8, value: Option<&str>) -> Vec<u8> {
+    let mut key = self::series(app, series);
+    key.push(u8::from(value.is_none()));
+    text(&mut key, value.unwrap_or(""));
+    key
+}
+
 /// Reads when a place of a series is.
 pub(crate) fn moment_at_end(key: &[u8]) -> Option<Timestamp> {
     take_moment(&mut key.get(key.len().checked_sub(8)?..)?)

@@ -11,6 +11,7 @@ use dwell_store::Changes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
+use crate::facet::{Parted, Values};
 use crate::keys;
 use crate::sheet::App;
 use crate::turn::{read, written};
@@ -62,6 +63,11 @@ impl LengthCounts {
         for (step, count) in &other.0 {
             self.count(*step, *count);
         }
+    }
+
+    /// Counts a length so many times.
+    pub(crate) fn count_length(&mut self, micros: i64, count: i64) {
+        self.count(step_of(micros), count);
     }
 
     /// Returns how many sessions there are.
@@ -127,24 +133,31 @@ fn middle_of(step: u8) -> f64 {
 pub(crate) struct Measured {
     quarters: BTreeMap<(usize, i64), Quarter>,
     lengths: BTreeMap<(usize, i64), LengthCounts>,
+    parted: Parted,
 }
 
 impl Measured {
     /// Counts sessions that began, or takes them back.
-    pub fn start(&mut self, app: usize, at: Timestamp, count: i64) {
-        self.quarter(app, at).started += count;
+    pub fn start(&mut self, app: usize, at: Timestamp, values: &Values, zone: &Zone, count: i64) {
+        let quarter = Quarter { started: count, ..Quarter::default() };
+        self.quarter(app, at).add(&quarter);
+        self.parted.add((app, zone.day_of(at) * DAY, quarter_of(at)), values, &quarter, None);
     }
 
     /// Counts a closed session once, or with -1 takes it back.
-    pub fn close(&mut self, app: usize, session: &Session, zone: &Zone, count: i64) {
+    pub fn close(&mut self, app: usize, session: &Session, values: &Values, zone: &Zone, count: i64) {
         let length = session.ended_at.since(session.started_at).as_micros();
-        let quarter = self.quarter(app, session.ended_at);
-        quarter.ended += count;
-        quarter.length += count * length;
-        quarter.foreground += count * session.parts.foreground.as_micros();
-        quarter.playing += count * session.parts.playing.as_micros();
+        let quarter = Quarter {
+            started: 0,
+            ended: count,
+            length: count * length,
+            foreground: count * session.parts.foreground.as_micros(),
+            playing: count * session.parts.playing.as_micros(),
+        };
+        self.quarter(app, session.ended_at).add(&quarter);
         let day = zone.day_of(session.ended_at) * DAY;
-        self.lengths.entry((app, day)).or_default().count(step_of(length), count);
+        self.lengths.entry((app, day)).or_default().count_length(length, count);
+        self.parted.add((app, day, quarter_of(session.ended_at)), values, &quarter, Some((length, count)));
     }
 
     /// Adds what others say.
@@ -155,6 +168,7 @@ impl Measured {
         for (place, counts) in other.lengths {
             self.lengths.entry(place).or_default().add(&counts);
         }
+        self.parted.append(other.parted);
     }
 
     /// Puts all of it on top of what is there.
@@ -179,12 +193,17 @@ impl Measured {
             sum.add(added);
             changes.put(place.clone(), written(&sum));
         }
-        Ok(())
+        self.parted.write(apps, load, changes)
     }
 
     fn quarter(&mut self, app: usize, at: Timestamp) -> &mut Quarter {
-        self.quarters.entry((app, at.as_micros().div_euclid(QUARTER) * QUARTER)).or_default()
+        self.quarters.entry((app, quarter_of(at))).or_default()
     }
+}
+
+/// Returns when the quarter of an hour of a moment begins.
+fn quarter_of(at: Timestamp) -> i64 {
+    at.as_micros().div_euclid(QUARTER) * QUARTER
 }
 
 #[cfg(test)]

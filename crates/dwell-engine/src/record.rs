@@ -53,6 +53,14 @@ struct Origin<'a> {
     app_version: Option<&'a str>,
 }
 
+/// Stands between country and version where they are one text.
+const ORIGIN_BORDER: &str = "\0";
+
+/// Reads country and version of a text that is both; of no text they are empty.
+pub(crate) fn country_and_version(origin: &str) -> (&str, &str) {
+    origin.split_once(ORIGIN_BORDER).unwrap_or_default()
+}
+
 impl<'a> Record<'a> {
     /// Appends the record's bytes, in place of what was in `bytes`.
     pub fn write(&self, bytes: &mut Vec<u8>) {
@@ -84,7 +92,7 @@ impl<'a> Record<'a> {
         EventKind::ALL.get(usize::from(self.kind)).copied()
     }
 
-    /// Returns what the rules see, with a key for each text that `key_of` gives.
+    /// Returns what the rules see, with a key for each text that `key_of` gives; from where it comes has none yet.
     pub(crate) fn activity(&self, kind: EventKind, mut key_of: impl FnMut(&str) -> u32) -> Activity {
         let mut key = |text: Option<&str>| text.map_or(0, &mut key_of);
         Activity {
@@ -95,6 +103,13 @@ impl<'a> Record<'a> {
             campaign: key(self.campaign),
             ..Activity::new(Timestamp::from_micros(self.happened_at), kind)
         }
+    }
+
+    /// Returns country and version as the pieces of one text, where either is known.
+    pub(crate) fn origin(&self) -> Option<[&'a str; 3]> {
+        let (country, version) = (self.country.unwrap_or(""), self.app_version.unwrap_or(""));
+        let is_known = !country.is_empty() || !version.is_empty();
+        is_known.then_some([country, ORIGIN_BORDER, version])
     }
 
     /// Returns the name that sessions are called by.

@@ -246,7 +246,7 @@ impl Restatement {
         let sealed = Sealed::read(book).map_err(&bad)?;
         let rules = self.rules.rules_of(&self.app);
         let standing = rules.standing_of(user, sealed.texts());
-        Ok(sealed.open(&self.app, user, &standing).map_err(&bad)?.opened())
+        Ok(sealed.open(&self.app, user, &standing).map_err(&bad)?.opened().map(|opened| opened.at))
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use dwell_core::session::Session;
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::Stated;
 use dwell_store::{Books, Changes, Offset};
 
-use crate::book::{Book, Changed, Fill, HOUR, Ids, MARGIN, Paper, Sealed, Stir, Under, linked};
+use crate::book::{Book, Changed, Fill, HOUR, Ids, MARGIN, Opened, Paper, Sealed, Stir, Under, linked};
 use crate::error::EngineError;
 use crate::gaps::GapChanges;
 use crate::keys;
@@ -340,27 +341,27 @@ impl Sheet {
     /// Writes down what changed for a user.
     fn say(&mut self, scene: Scene<'_>, app: usize, user: &str, book: &Book<'_>, changed: Changed) {
         for stated in &changed.retracted {
-            self.retract(scene, app, user, stated);
+            self.retract(scene, app, user, book, stated);
         }
         for stated in &changed.stated {
             let session = &stated.closed.session;
-            self.add(app, Series::Started, floor(session.started_at, MINUTE), 1);
-            self.add(app, Series::Ended, floor(session.ended_at, MINUTE), 1);
-            self.measured.close(app, session, &scene.apps[app].rules.zone, 1);
+            self.count(scene, app, book, session, 1);
             let row = SessionRow::of(stated, |key| book.text_of(key));
             self.changes.put(keys::session(&scene.apps[app].name, user, stated), written(&row));
             let news = if 0 < row.amended { News::Amended(row) } else { News::Ended(row) };
             self.tell(app, user, news);
         }
         if changed.opened_before != changed.opened {
-            let open = |at: Option<Timestamp>| i64::from(at.is_some());
+            let open = |opened: Option<Opened>| i64::from(opened.is_some());
             self.tally(app).numbers.open += open(changed.opened) - open(changed.opened_before);
             if let Some(before) = changed.opened_before {
-                self.add(app, Series::Started, floor(before, MINUTE), -1);
+                self.start(scene, app, book, before, -1);
             }
             if let Some(now) = changed.opened {
-                self.add(app, Series::Started, floor(now, MINUTE), 1);
-                self.tell(app, user, News::Started(now.as_micros()));
+                self.start(scene, app, book, now, 1);
+                if changed.opened_before.is_none_or(|before| before.at != now.at) {
+                    self.tell(app, user, News::Started(now.at.as_micros()));
+                }
             }
         }
         for (hour, count) in changed.hours {
@@ -371,13 +372,27 @@ impl Sheet {
         }
     }
 
-    fn retract(&mut self, scene: Scene<'_>, app: usize, user: &str, stated: &Stated) {
-        let session = &stated.closed.session;
-        self.add(app, Series::Started, floor(session.started_at, MINUTE), -1);
-        self.add(app, Series::Ended, floor(session.ended_at, MINUTE), -1);
-        self.measured.close(app, session, &scene.apps[app].rules.zone, -1);
+    fn retract(&mut self, scene: Scene<'_>, app: usize, user: &str, book: &Book<'_>, stated: &Stated) {
+        self.count(scene, app, book, &stated.closed.session, -1);
         self.changes.delete(keys::session(&scene.apps[app].name, user, stated));
         self.tell(app, user, News::Retracted(stated.id.to_string()));
+    }
+
+    /// Counts a closed session once, or with -1 takes it back.
+    fn count(&mut self, scene: Scene<'_>, app: usize, book: &Book<'_>, session: &Session, count: i64) {
+        let zone = &scene.apps[app].rules.zone;
+        let values = book.values_of(session.platform, session.origin);
+        self.add(app, Series::Started, floor(session.started_at, MINUTE), count);
+        self.add(app, Series::Ended, floor(session.ended_at, MINUTE), count);
+        self.measured.start(app, session.started_at, &values, zone, count);
+        self.measured.close(app, session, &values, zone, count);
+    }
+
+    /// Counts the beginning of a session that may still grow, or with -1 takes it back.
+    fn start(&mut self, scene: Scene<'_>, app: usize, book: &Book<'_>, opened: Opened, count: i64) {
+        let Opened { at, platform, origin } = opened;
+        self.add(app, Series::Started, floor(at, MINUTE), count);
+        self.measured.start(app, at, &book.values_of(platform, origin), &scene.apps[app].rules.zone, count);
     }
 
     fn tell(&mut self, app: usize, user: &str, news: News) {
@@ -385,9 +400,6 @@ impl Sheet {
     }
 
     fn add(&mut self, app: usize, series: Series, at: Timestamp, count: i64) {
-        if series == Series::Started {
-            self.measured.start(app, at, count);
-        }
         *self.points.entry((app, series, at.as_micros())).or_default() += count;
     }
 

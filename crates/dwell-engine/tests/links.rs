@@ -173,6 +173,7 @@ fn assert_as_one_reading(house: &House, said: &[Said], links: &[Linked], sent: &
         assert_eq!(sum(house, series), active.map(|said| when(&said)).collect::<BTreeSet<_>>().len() as i64);
     }
     assert_eq!(quarters(&desk), quarters_of(&all, open_in_all));
+    assert_parts_are(&desk, model.values().flat_map(|(closed, _)| closed));
     let days = desk.lengths(APP, ever(), 10_000).unwrap();
     let in_days: Vec<i64> = days.iter().map(|(_, counts)| counts.sessions()).filter(|count| *count != 0).collect();
     assert_eq!(in_days, ended_by_day(&all));
@@ -265,6 +266,7 @@ proptest! {
         prop_assert_eq!(sum(&house, Series::Started), rows.len() as i64);
         prop_assert_eq!(sum(&house, Series::Ended), rows.len() as i64);
         prop_assert_eq!(quarters(&desk), quarters_of(&rows, 0));
+        parts(&desk);
         let curve = desk.lab(APP).unwrap().curve();
         let at_ten_minutes = curve.iter().find(|point| point.timeout.as_secs() == 600).unwrap();
         prop_assert_eq!(at_ten_minutes.sessions, rows.len() as u64);

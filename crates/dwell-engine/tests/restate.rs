@@ -94,7 +94,9 @@ proptest! {
         house.work(1_000);
         let kept = kept_of(&said, cut);
         let (mut closed_in_all, mut rows) = (0, Vec::new());
-        for (user, (closed, open)) in model(&kept, 3, 1_000, &rules) {
+        let model = model(&kept, 3, 1_000, &rules);
+        assert_parts_are(&house.desk(), model.values().flat_map(|(closed, _)| closed));
+        for (user, (closed, open)) in model {
             let of_user = house.sessions(&user);
             prop_assert_eq!(told(&of_user), wanted(&closed), "{}", user);
             prop_assert!(of_user.iter().all(|row| u64::from(row.timeout) == after * 60));

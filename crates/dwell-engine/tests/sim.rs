@@ -11,7 +11,8 @@ use dwell_core::engagement::Parts;
 use dwell_core::event::{EventKind, is_late};
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
-use dwell_engine::{AppRules, News, Quarter, RulesOf, Series, SessionRow};
+use dwell_engine::{AppRules, DayValues, Facet, News, Quarter, Record, RulesOf, Series, SessionRow};
+use dwell_store::{Batch, Log};
 use house::*;
 use proptest::prelude::*;
 
@@ -48,7 +49,9 @@ proptest! {
         let desk = house.desk();
         let numbers = desk.numbers(APP).unwrap();
         let (mut closed_in_all, mut open_in_all) = (0, 0);
-        for (user, (closed, open)) in model(&said, 3, now, &rules()) {
+        let model = model(&said, 3, now, &rules());
+        assert_parts_are(&desk, model.values().flat_map(|(closed, _)| closed));
+        for (user, (closed, open)) in model {
             let rows = house.sessions(&user);
             prop_assert_eq!(told(&rows), wanted(&closed), "{}", user);
             closed_in_all += rows.len() as i64;
@@ -162,6 +165,7 @@ proptest! {
         prop_assert_eq!(started, closed as i64 + open);
         let rows: Vec<SessionRow> = (1..=if all { 1 } else { 2 }).flat_map(|number| house.sessions(&user(number))).collect();
         prop_assert_eq!(quarters(&house.desk()), quarters_of(&rows, open));
+        assert_parts_are(&house.desk(), model.values().flat_map(|(closed, _)| closed));
     }
 
     #[test]
@@ -184,7 +188,9 @@ proptest! {
         let at = |minute: i64| Timestamp::from_micros(minute * MINUTE);
         let in_time = |said: &&Said| !is_late(at(said.minute), at(said.minute + said.delay), Span::from_minutes(5));
         let kept: Vec<Said> = said.iter().filter(in_time).cloned().collect();
-        for (user, (closed, _)) in model(&kept, 3, 1_000, &rules) {
+        let model = model(&kept, 3, 1_000, &rules);
+        assert_parts_are(&house.desk(), model.values().flat_map(|(closed, _)| closed));
+        for (user, (closed, _)) in model {
             prop_assert_eq!(told(&house.sessions(&user)), wanted(&closed), "{}", user);
         }
     }
@@ -214,6 +220,56 @@ fn a_session_counts_in_its_quarter_and_on_its_day_in_the_zone_of_the_app() {
     let days = house.desk().lengths(APP, ever, 10).unwrap();
     let day = (BEGIN + 21 * MINUTE + 9 * 60 * MINUTE).div_euclid(86_400_000_000) * 86_400_000_000;
     assert_eq!(days.iter().map(|(when, counts)| (*when, counts.sessions())).collect::<Vec<_>>(), [(at(day), 1)]);
+}
+
+#[test]
+fn who_invents_values_takes_a_bounded_place_and_all_of_it_is_taken_back() {
+    let house = House::new();
+    let said = |number: usize, minute: i64, version: &str| {
+        let mut bytes = Vec::new();
+        let (user, message_id) = (format!("user{number}"), format!("{number} {minute}"));
+        Record {
+            app: APP,
+            user: &user,
+            link_from: None,
+            message_id: &message_id,
+            message_id_is_derived: false,
+            kind: EventKind::ALL.iter().position(|kind| *kind == EventKind::Action).unwrap() as u8,
+            name: None,
+            happened_at: BEGIN + minute * MINUTE,
+            received_at: BEGIN + 60 * MINUTE,
+            remaining: None,
+            player: None,
+            device: None,
+            platform: None,
+            campaign: None,
+            country: None,
+            app_version: Some(version),
+        }
+        .write(&mut bytes);
+        let mut batch = Batch::new();
+        batch.push(&bytes);
+        house.log.append(batch).wait().unwrap();
+    };
+    (0..200).for_each(|number| said(number, 1, &format!("invented {number}")));
+    house.work(60);
+    let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
+    let days = || house.desk().days_by(APP, Facet::Version, ever, 10).unwrap();
+    let told = |days: &[(Timestamp, DayValues)]| {
+        assert_eq!(days.len(), 1);
+        let of = |value: Option<String>| days[0].1.get(&value).map_or(0, |day| day.sum.ended);
+        (days[0].1.len(), days[0].1.values().map(|day| day.sum.ended).sum::<i64>(), of(None))
+    };
+    assert_eq!(told(&days()), (65, 200, 136));
+    // A minute before each something else proves to have been the first: all sessions are told anew, under one version.
+    (0..200).for_each(|number| said(number, 0, "2"));
+    house.work(60);
+    assert_eq!(
+        told(&days()),
+        (65, 200, 200),
+        "who finds no place is one of the others, and nobody is left where they were"
+    );
+    assert_eq!(days()[0].1[&None].lengths.sessions(), 200);
 }
 
 #[test]
@@ -258,9 +314,9 @@ fn users_and_platforms_have_timeouts_of_their_own() {
     let house = House::under(rules, 300);
 
     // All are on ios. Each is silent for as long as their timeout less a minute, then for as long as it is.
-    house.say(&[action(0, 0, 0), action(1, 0, 1), action(0, 19, 2), action(1, 39, 3)], None);
+    house.say(&[action(0, 0, 0), action(1, 0, 3), action(0, 19, 6), action(1, 39, 9)], None);
     house.work(38);
-    house.say(&[action(0, 39, 4), action(1, 79, 5)], None);
+    house.say(&[action(0, 39, 12), action(1, 79, 15)], None);
     house.work(80);
     for (user, timeout, source) in [("user0", 20 * 60, "platform"), ("user1", 40 * 60, "user")] {
         let told: Vec<_> =

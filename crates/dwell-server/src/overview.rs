@@ -1,12 +1,14 @@
 //! What some days of an app come to, beside as many days before them, in days of the app's zone.
 
+mod rows;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use dwell_core::time::Timestamp;
-use dwell_engine::{LengthCounts, Quarter, Series};
+use dwell_engine::{DayValues, Facet, LengthCounts, Quarter, Series};
 use dwell_keys::access::Scope;
 use dwell_keys::app::App;
 use dwell_policy::history::{History, State as PutState};
@@ -35,6 +37,10 @@ const HOUR: i64 = 3_600_000_000;
 pub(crate) struct Asked {
     days: Option<u16>,
     last: Option<String>,
+    by: Option<String>,
+    platform: Option<String>,
+    country: Option<String>,
+    version: Option<String>,
 }
 
 /// What the days come to, each of them or each hour of a single one, and what the days before came to.
@@ -52,14 +58,19 @@ pub(crate) async fn overview(State(house): State<Arc<House>>, headers: HeaderMap
     let zone = app.zone.time_zone();
     let last = last_day(asked.last.as_deref(), now, zone)?;
     let span = Days::ending(last, days, zone)?;
+    let (facets, filter) = (rows::facets(asked.by.as_deref())?, rows::filter(&asked)?);
     let until = span.end().min(now).max(span.begin());
     let whole = until == span.end();
-    let seen = Seen::read(&house, &app, &span, until)?;
+    let seen = Seen::read(&house, &app, filter, (&span, until))?;
     let before = Days::ending(earlier(last, days)?, days, zone)?;
     // Of a day that goes on, that day is compared up to the same time.
     let before_until = if whole { before.end() } else { same_time_before(until, days, zone)?.min(before.end()) };
-    let seen_before = Seen::read(&house, &app, &before, before_until)?;
+    let seen_before = Seen::read(&house, &app, filter, (&before, before_until))?;
     let places = if days == 1 { seen.hours(&span, until) } else { seen.days(&span) };
+    let mut rows = Vec::new();
+    for facet in facets {
+        rows.extend(rows::rows((&house, app.id.as_str(), facet), (&span, until), (&before, before_until))?);
+    }
     let history = house.policies.history(app.id.as_str())?;
     Ok(Json(json!({
         "app": app.id.as_str(),
@@ -77,6 +88,8 @@ pub(crate) async fn overview(State(house): State<Arc<House>>, headers: HeaderMap
             "total": seen_before.total(whole),
         },
         "places": places,
+        "filter": filter.map(|(facet, value)| json!({ "facet": facet.word(), "value": value })),
+        "rows": rows,
         "versions": versions(&history, span.begin(), until, now),
     })))
 }
@@ -127,21 +140,46 @@ impl Days {
     }
 }
 
+/// Returns from which date on and before which one to read what goes by dates.
+fn dates_of(days: &Days) -> (Timestamp, Timestamp) {
+    (midnight_in_utc(days.first()), midnight_in_utc(days.last()).plus(dwell_core::time::Span::from_hours(1)))
+}
+
 /// What was seen of some days.
 struct Seen {
     quarters: Vec<(Timestamp, Quarter)>,
     sums: Vec<Quarter>,
-    users: Vec<i64>,
+    /// Not known of a part of all sessions.
+    users: Option<Vec<i64>>,
     lengths: Vec<LengthCounts>,
 }
 
 impl Seen {
-    fn read(house: &House, app: &App, days: &Days, until: Timestamp) -> Result<Self, Problem> {
-        let app = app.id.as_str();
-        let quarters = house.desk.quarters(app, (days.begin(), until), MOST_PLACES)?;
+    fn read(
+        house: &House,
+        app: &App,
+        filter: Option<(Facet, &str)>,
+        (days, until): (&Days, Timestamp),
+    ) -> Result<Self, Problem> {
+        let (app, dates) = (app.id.as_str(), dates_of(days));
+        let moments = (days.begin(), until);
+        let (quarters, lengths) = match filter {
+            None => (house.desk.quarters(app, moments, MOST_PLACES)?, house.desk.lengths(app, dates, MOST_PLACES)?),
+            Some((facet, value)) => {
+                let of_day = |(at, values): (Timestamp, DayValues)| {
+                    let day = values.into_iter().find(|(of, _)| of.as_deref() == Some(value));
+                    (at, day.map(|(_, day)| day.lengths).unwrap_or_default())
+                };
+                let by_day = house.desk.days_by(app, facet, dates, MOST_PLACES)?;
+                (
+                    house.desk.quarters_of(app, (facet, Some(value)), moments, MOST_PLACES)?,
+                    by_day.into_iter().map(of_day).collect(),
+                )
+            }
+        };
         let mut seen = Seen {
             sums: vec![Quarter::default(); days.dates.len()],
-            users: vec![0; days.dates.len()],
+            users: filter.is_none().then(|| vec![0; days.dates.len()]),
             lengths: vec![LengthCounts::default(); days.dates.len()],
             quarters,
         };
@@ -150,14 +188,14 @@ impl Seen {
                 sum.add(quarter);
             }
         }
-        let dates =
-            (midnight_in_utc(days.first()), midnight_in_utc(days.last()).plus(dwell_core::time::Span::from_hours(1)));
-        for (at, users) in house.desk.series(app, Series::ActiveByDay, dates, MOST_PLACES)? {
-            if let Some(place) = days.place_of_date(at).and_then(|place| seen.users.get_mut(place)) {
-                *place = users;
+        if let Some(by_day) = &mut seen.users {
+            for (at, users) in house.desk.series(app, Series::ActiveByDay, dates, MOST_PLACES)? {
+                if let Some(place) = days.place_of_date(at).and_then(|place| by_day.get_mut(place)) {
+                    *place = users;
+                }
             }
         }
-        for (at, lengths) in house.desk.lengths(app, dates, MOST_PLACES)? {
+        for (at, lengths) in lengths {
             if let Some(place) = days.place_of_date(at).and_then(|place| seen.lengths.get_mut(place)) {
                 *place = lengths;
             }
@@ -170,14 +208,16 @@ impl Seen {
         let (mut sum, mut lengths) = (Quarter::default(), LengthCounts::default());
         self.sums.iter().for_each(|day| sum.add(day));
         self.lengths.iter().for_each(|day| lengths.add(day));
-        let users = self.users.iter().sum::<i64>() as f64 / self.users.len().max(1) as f64;
-        let (users, median) = if of_whole_days { (Some(users), lengths.median()) } else { (None, None) };
+        let mean = |users: &Vec<i64>| users.iter().sum::<i64>() as f64 / users.len().max(1) as f64;
+        let users = self.users.as_ref().filter(|_| of_whole_days).map(mean);
+        let median = if of_whole_days { lengths.median() } else { None };
         measures(&sum, json!(users), median)
     }
 
     fn days(&self, days: &Days) -> Vec<Value> {
-        let all = days.dates.iter().zip(&days.bounds).zip(self.sums.iter().zip(self.users.iter().zip(&self.lengths)));
-        all.map(|((date, begin), (sum, (users, lengths)))| {
+        let all = days.dates.iter().zip(&days.bounds).zip(self.sums.iter().zip(&self.lengths)).enumerate();
+        all.map(|(number, ((date, begin), (sum, lengths)))| {
+            let users = self.users.as_ref().and_then(|users| users.get(number));
             let mut place = measures(sum, json!(users), lengths.median());
             place["day"] = json!(date.to_string());
             place["begins_at"] = json!(when(begin.as_micros()));

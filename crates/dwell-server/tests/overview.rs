@@ -25,6 +25,15 @@ fn at(text: &str) -> Timestamp {
     Timestamp::from_micros(text.parse::<jiff::Timestamp>().unwrap().as_microsecond())
 }
 
+/// Where a user says to be: Cleo says no platform.
+fn origin_of(user: &str) -> (Option<&str>, &str) {
+    match user {
+        "ada" => (Some("ios"), "KR"),
+        "bo" => (Some("android"), "DE"),
+        _ => (None, "KR"),
+    }
+}
+
 struct Street {
     house: Arc<House>,
     key: String,
@@ -46,6 +55,7 @@ impl Street {
         let mut batch = Batch::new();
         for (place, (user, from, to)) in visits.iter().enumerate() {
             let mut moment = at(from);
+            let (platform, country) = origin_of(user);
             let mut number = 0;
             loop {
                 let message_id = format!("{place} {number}");
@@ -62,9 +72,9 @@ impl Street {
                     remaining: None,
                     player: None,
                     device: None,
-                    platform: None,
+                    platform,
                     campaign: None,
-                    country: None,
+                    country: Some(country),
                     app_version: None,
                 };
                 let mut bytes = Vec::new();
@@ -155,6 +165,73 @@ async fn days_are_compared_with_as_many_before() {
     assert_eq!((&usual["before"]["first"], &usual["before"]["last"]), (&json!("2026-03-17"), &json!("2026-03-23")));
 }
 
+/// The value, sessions and ended ones of each row, and the sessions before.
+fn rows(told: &Value) -> Vec<(Value, i64, i64, i64)> {
+    let row = |row: &Value| {
+        let number = |of: &Value| of.as_i64().unwrap();
+        (row["value"].clone(), number(&row["sessions"]), number(&row["ended"]), number(&row["before"]["sessions"]))
+    };
+    told["rows"].as_array().unwrap().iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn rows_say_where_sessions_come_from_beside_the_days_before() {
+    let street = Street::build(&VISITS, "2026-03-31T12:00:00Z");
+    let told = street.told("?days=1&last=2026-03-30&by=platform").await;
+    // Ada and Bo were there the day before only.
+    let wanted = [(json!(""), 1, 1, 0), (json!("android"), 0, 0, 1), (json!("ios"), 0, 0, 1)];
+    assert_eq!(rows(&told), wanted);
+    let three = street.told("?days=3&last=2026-03-30&by=version,country,platform").await;
+    let facets: Vec<&str> =
+        three["rows"].as_array().unwrap().iter().map(|row| row["facet"].as_str().unwrap()).collect();
+    assert_eq!(facets, ["platform", "platform", "platform", "country", "country", "version"]);
+    assert_eq!(rows(&three)[..1], [(json!("ios"), 2, 2, 0)]);
+    assert_eq!(rows(&three)[3..], [(json!("KR"), 3, 3, 0), (json!("DE"), 1, 1, 0), (json!(""), 4, 4, 0)]);
+    let (ios, all) = (&three["rows"][0], &three["total"]);
+    assert_eq!((&ios["mean_length_seconds"], &ios["users"]), (&json!(3_000.0), &Value::Null));
+    for measure in ["total_length_seconds", "foreground_seconds", "playing_seconds", "idle_seconds"] {
+        let parts = three["rows"].as_array().unwrap()[..3].iter().map(|row| row[measure].as_f64().unwrap());
+        assert_eq!(parts.sum::<f64>(), all[measure].as_f64().unwrap(), "{measure}");
+    }
+    assert_eq!(street.told("?days=3").await["rows"], json!([]));
+}
+
+#[tokio::test]
+async fn of_a_day_that_goes_on_rows_too_are_compared_up_to_the_same_time() {
+    // It is 02:30 in Berlin, on the day after that on which Bo came at 01:10 and Ada at 23:00.
+    let street = Street::build(&VISITS, "2026-03-30T00:30:00Z");
+    let told = street.told("?days=1&last=today&by=platform").await;
+    // Ada was last seen at 01:30, and is there for that.
+    assert_eq!(rows(&told), [(json!(""), 1, 1, 0), (json!("android"), 0, 0, 1), (json!("ios"), 0, 0, 0)]);
+    assert_eq!(told["rows"][2]["before"]["ended"], 1);
+    assert_eq!(told["rows"][0]["median_length_seconds"], Value::Null);
+    let two = street.told("?days=2&last=today&by=platform").await;
+    assert_eq!(rows(&two), [(json!(""), 1, 1, 0), (json!("android"), 1, 1, 0), (json!("ios"), 1, 2, 0)]);
+}
+
+#[tokio::test]
+async fn all_is_narrowed_to_one_value() {
+    let street = Street::build(&VISITS, "2026-03-31T12:00:00Z");
+    let told = street.told("?days=3&last=2026-03-30&platform=ios&by=country").await;
+    assert_eq!(told["filter"], json!({ "facet": "platform", "value": "ios" }));
+    let of = |field: &str| told["places"].as_array().unwrap().iter().map(|day| day[field].clone()).collect::<Vec<_>>();
+    assert_eq!(of("sessions"), [json!(1), json!(1), json!(0)]);
+    assert_eq!(of("ended"), [json!(0), json!(2), json!(0)]);
+    assert_eq!(of("users"), [Value::Null, Value::Null, Value::Null]);
+    assert_eq!((&told["total"]["sessions"], &told["total"]["users"]), (&json!(2), &Value::Null));
+    assert_eq!(told["total"]["mean_length_seconds"], json!(3_000.0));
+    let about = told["total"]["median_length_seconds"].as_f64().unwrap();
+    assert!((about - 3_000.0).abs() <= 190.0, "{about}");
+    assert_eq!(rows(&told)[0], (json!("KR"), 3, 3, 0), "rows are those of all");
+    let unsaid = street.told("?days=3&last=2026-03-30&platform=").await;
+    assert_eq!((&unsaid["filter"]["value"], &unsaid["total"]["sessions"]), (&json!(""), &json!(1)));
+    assert_eq!(street.told("?days=1&last=2026-03-30&country=DE").await["before"]["total"]["sessions"], 1);
+    assert_eq!(street.told("?days=3&last=2026-03-30&version=9").await["total"]["sessions"], 0);
+    let (status, answer) = street.ask("?platform=ios&country=KR").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(answer["detail"].as_str().unwrap().contains("one of `platform`, `country` and `version`"), "{answer}");
+}
+
 #[tokio::test]
 async fn one_day_is_told_by_the_hour_and_a_short_day_has_fewer() {
     let street = Street::build(&VISITS, "2026-03-31T12:00:00Z");
@@ -202,7 +279,9 @@ async fn versions_of_the_policy_are_told_where_they_came_into_force() {
 #[tokio::test]
 async fn what_cannot_be_asked_is_said() {
     let street = Street::build(&[], "2026-03-31T12:00:00Z");
-    for query in ["?days=0", "?days=367", "?days=x", "?last=soon", "?last=2026-04-01", "?last=2026-02-30"] {
+    for query in
+        ["?days=0", "?days=367", "?days=x", "?last=soon", "?last=2026-04-01", "?last=2026-02-30", "?by=day", "?by="]
+    {
         let (status, answer) = street.ask(query).await;
         assert_eq!((status, answer["code"].as_str()), (StatusCode::BAD_REQUEST, Some("bad_request")), "{query}");
     }

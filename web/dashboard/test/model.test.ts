@@ -4,11 +4,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { csv, curveOf, histogram, nice, split, step, FROM, TO, type Lab } from '../src/model/curve.ts'
 import { hear, MOST, newest, readEvents, silence, type Statement } from '../src/model/feed.ts'
-import { change, count, moment, signed, signedSpan, span } from '../src/model/format.ts'
+import { change, count, country, moment, signed, signedSpan, span } from '../src/model/format.ts'
 import { adviceIn } from '../src/model/advice.ts'
 import { dayOf, nearest, onGrid } from '../src/model/detail.ts'
 import { lanes, place, visits, type Session } from '../src/model/lanes.ts'
-import { askedIn, csv as overviewCsv, queryOf, valueOf, METRICS, type Measures, type Overview } from '../src/model/overview.ts'
+import { askedIn, csv as overviewCsv, originsCsv, queryOf, questionOf, valueOf, METRICS, type Measures, type Overview, type Row } from '../src/model/overview.ts'
 import { withTimeout } from '../src/model/policy.ts'
 import { direction, sentence } from '../src/model/sentence.ts'
 import { readSpan, writeSpan } from '../src/model/span.ts'
@@ -209,12 +209,14 @@ describe('the overview', () => {
   const asked = (text: string) => askedIn(new URLSearchParams(text))
 
   test('an address is read as it is written, and what cannot be read is what is usual', () => {
-    for (const text of ['', 'days=28', 'days=1&last=today', 'days=1&last=2026-03-29&metric=median', 'metric=engaged']) {
+    for (const text of ['', 'days=28', 'days=1&last=today', 'days=1&last=2026-03-29&metric=median', 'metric=engaged', 'platform=ios', 'days=28&metric=mean&country=KR', 'version=']) {
       assert.equal(new URLSearchParams(queryOf(asked(text))).toString(), text)
     }
     for (const text of ['days=0', 'days=367', 'days=x', 'days=1.5', 'last=soon', 'metric=happiness', 'metric=']) {
-      assert.deepEqual(asked(text), { days: 7, last: 'yesterday', metric: 'sessions' }, text)
+      assert.deepEqual(asked(text), { days: 7, last: 'yesterday', metric: 'sessions', filter: undefined }, text)
     }
+    // One filter at a time: Dwell would refuse two.
+    assert.deepEqual(questionOf(asked('version=2&platform=a+b%26c').filter), { platform: 'a b&c' })
   })
 
   const measures: Measures = {
@@ -231,6 +233,24 @@ describe('the overview', () => {
     assert.equal(overviewCsv({ places } as Overview),
       'begins_at,sessions,ended,users,mean_length_seconds,median_length_seconds,total_length_seconds,foreground_seconds,playing_seconds,idle_seconds\n' +
       '2026-03-28T23:00:00Z,3,2,,90,,180,60,100,20\n')
+  })
+})
+
+describe('where sessions come from', () => {
+  const measures: Measures = {
+    sessions: 3, ended: 2, users: null, mean_length_seconds: 90, median_length_seconds: null, total_length_seconds: 180,
+    foreground_seconds: 60, playing_seconds: 100, idle_seconds: 20,
+  }
+
+  test('as CSV it has a line for each row, and no value leaves its cell', () => {
+    const row = (value: string | null): Row => ({ ...measures, facet: 'version', value, before: { ...measures, sessions: 7 } })
+    const lines = originsCsv({ rows: [row('a,"b"\n'), row(''), row(null)] }).split('\n')
+    assert.equal(lines.slice(1).join('\n'), 'version,"a,""b""\n",3,2,,90,,180,60,100,20,7\nversion,,3,2,,90,,180,60,100,20,7\nversion,*,3,2,,90,,180,60,100,20,7\n')
+  })
+
+  test('a country has its name in either language, where it is known by two letters', () => {
+    assert.deepEqual(['KR', 'South Korea', 'kr', 'QQ'].map((code) => country('en', code)), ['South Korea', 'South Korea', 'kr', 'QQ'])
+    assert.equal(country('ko', 'DE'), '독일')
   })
 })
 

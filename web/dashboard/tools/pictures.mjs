@@ -10,7 +10,7 @@ const dwell = await openDwell(BINARY, ['Reader'])
 const browser = await openBrowser()
 try {
   const key = dwell.apps.Reader.readKey
-  await dwell.send('Reader', people(BINARY, 80, 12))
+  await dwell.send('Reader', people(BINARY, 80, 16, { zones: 'five' }))
   // Who of all comes again just now.
   const { users } = await dwell.get('Reader', '/v1/users?limit=1000')
   const again = (user, place) => ({
@@ -34,7 +34,7 @@ try {
   }
   for (const [name, hash, there, locale, theme] of [
     ['dashboard-overview', '#/overview', 'canvas', 'en', 'light'],
-    ['dashboard-overview-ko', '#/overview?metric=engaged', 'canvas', 'ko', 'dark'],
+    ['dashboard-overview-ko', '#/overview?metric=engaged&platform=ios', 'canvas', 'ko', 'dark'],
     ['dashboard-live', '#/live', 'section li', 'en', 'light'],
     ['dashboard-lab', '#/lab?timeout=15m', '.lanes .lane', 'en', 'light'],
     ['dashboard-lab-ko', '#/lab?timeout=5m', '.lanes .lane', 'ko', 'dark'],

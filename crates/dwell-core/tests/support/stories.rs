@@ -115,6 +115,7 @@ pub fn story(bytes: &[EventBytes]) -> Vec<Named> {
             device: u32::from(device % 3),
             platform: u32::from(device / 3 % 3),
             campaign: u32::from(campaign % 3),
+            origin: u32::from(campaign / 3 % 3),
         };
         // One in four is nameless; the names of the others are not in the order of time.
         let message_id = if name % 4 == 3 { String::new() } else { format!("{:x}-{index}", name / 4) };

@@ -110,7 +110,7 @@ pub(super) struct PartBytes<'a> {
     pub made_ids: MadeIds,
 }
 
-pub(super) const VERSION: u8 = 4;
+pub(super) const VERSION: u8 = 5;
 
 /// A book that was not opened yet: to open it takes the rules, and these may need the texts in it.
 pub(crate) struct Sealed<'a> {
@@ -150,7 +150,20 @@ impl<'a> Sealed<'a> {
     /// Returns what the rules see of an event, with this user's keys for its texts.
     pub fn activity(&mut self, record: &Record<'_>) -> Option<Activity> {
         let kind = record.event_kind()?;
-        Some(record.activity(kind, |text| key_of(&mut self.rest.texts, text)))
+        let origin = record.origin().map_or(0, |pieces| self.key_of_origin(pieces));
+        Some(Activity { origin, ..record.activity(kind, |text| key_of(&mut self.rest.texts, text)) })
+    }
+
+    /// Returns the key of a text that comes in pieces, which are put together only where it is new.
+    fn key_of_origin(&mut self, [country, border, version]: [&str; 3]) -> u32 {
+        let is_it = |text: &String| {
+            let rest = text.strip_prefix(country).and_then(|rest| rest.strip_prefix(border));
+            rest == Some(version)
+        };
+        match self.rest.texts.iter().position(is_it) {
+            Some(place) => u32::try_from(place + 1).unwrap_or(0),
+            None => key_of(&mut self.rest.texts, &[country, border, version].concat()),
+        }
     }
 
     /// Returns the other ids under which something was settled before they were this user.
@@ -263,7 +276,7 @@ mod tests {
         bytes[1] = 9;
         let moved = written(&Leaf::<Rest>::MovedInVersion3("ada"));
         for (bytes, version) in [(bytes, 9), (moved, 3)] {
-            let wanted = format!("it has version {version}, and this program knows 4");
+            let wanted = format!("it has version {version}, and this program knows 5");
             assert_eq!(Under::read(&bytes).unwrap_err(), wanted);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dwell_core::event::Weight;
+use dwell_core::event::{Activity, Weight};
 use dwell_core::time::{Timestamp, Zone};
 use dwell_core::timeline::Portion;
 
@@ -99,7 +99,8 @@ impl Book<'_> {
         self.take_over_devices(&devices, &texts);
         for (under, activity, _) in &mut portion.events {
             *under = self.key_of_whose(*under, &user, &ids);
-            for key in [&mut activity.player, &mut activity.device, &mut activity.platform, &mut activity.campaign] {
+            let Activity { player, device, platform, campaign, origin, .. } = activity;
+            for key in [player, device, platform, campaign, origin] {
                 *key = key_here(&mut self.rest.texts, *key, &texts);
             }
         }

@@ -12,7 +12,9 @@ use dwell_core::lab::lengths::Grid;
 use dwell_core::policy::{Policy, Version};
 use dwell_core::session::{ClosedSession, Sessionizer};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
-use dwell_engine::{AppRules, Desk, Fill, News, Quarter, Record, SessionRow, Worker, WorkerOptions};
+use dwell_engine::{
+    AppRules, Desk, Facet, Fill, LengthCounts, News, Quarter, Record, SessionRow, Worker, WorkerOptions,
+};
 use dwell_store::{Batch, Books, Log, MemoryBooks, MemoryLog};
 use proptest::prelude::*;
 
@@ -156,6 +158,7 @@ impl House {
 pub fn bytes_of(app: &str, said: &Said, link_from: Option<&str>, received_at: i64) -> Vec<u8> {
     let kind = EventKind::ALL.iter().position(|kind| *kind == said.kind).unwrap() as u8;
     let device = format!("device{}", said.device);
+    let [platform, country, version] = origin_of(said.number);
     let record = Record {
         app,
         user: &user(said.id),
@@ -169,10 +172,10 @@ pub fn bytes_of(app: &str, said: &Said, link_from: Option<&str>, received_at: i6
         remaining: None,
         player: None,
         device: (said.device != 0).then_some(device.as_str()),
-        platform: Some("ios"),
+        platform: (!platform.is_empty()).then_some(platform),
         campaign: None,
-        country: None,
-        app_version: None,
+        country: (!country.is_empty()).then_some(country),
+        app_version: (!version.is_empty()).then_some(version),
     };
     let mut bytes = Vec::new();
     record.write(&mut bytes);
@@ -196,7 +199,11 @@ pub fn lives(said: &[Said], users: usize) -> Vec<Vec<Activity>> {
         .map(|number| {
             let mut life: Vec<((i64, String), Activity)> = Vec::new();
             for said in said.iter().filter(|said| said.user == number) {
-                let activity = Activity { device: said.device as u32, ..Activity::new(at(said.minute), said.kind) };
+                let activity = Activity {
+                    device: said.device as u32,
+                    platform: said.number as u32 + 1,
+                    ..Activity::new(at(said.minute), said.kind)
+                };
                 life.push((key(said), activity));
             }
             for (place, take) in takes.iter().enumerate() {
@@ -272,6 +279,63 @@ pub fn wanted(closed: &[ClosedSession]) -> Vec<Told> {
         (started_at, ended_at, closed.reason.word().to_owned(), session.activities, session.ordinal)
     };
     closed.iter().map(one).collect()
+}
+
+/// From where what has this number comes: platform, country, version; some say nothing.
+pub fn origin_of(number: usize) -> [&'static str; 3] {
+    [["ios", "android", ""][number % 3], ["KR", "DE", "", "KR"][number % 4], ["1", "", "2"][number / 2 % 3]]
+}
+
+/// What all values of all facets come to. They add up to what is counted of all, by quarter, by day and by length.
+pub fn parts(desk: &Desk) -> BTreeMap<(Facet, String), Quarter> {
+    let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
+    let all: BTreeMap<_, _> = desk.quarters(APP, ever, 10_000).unwrap().into_iter().collect();
+    let lengths: BTreeMap<_, _> = desk.lengths(APP, ever, 10_000).unwrap().into_iter().collect();
+    let mut parts = BTreeMap::new();
+    for facet in Facet::ALL {
+        let mut sums: BTreeMap<Timestamp, Quarter> = all.keys().map(|at| (*at, Quarter::default())).collect();
+        let mut by_day: BTreeMap<String, Quarter> = BTreeMap::new();
+        for (day, values) in desk.days_by(APP, facet, ever, 10_000).unwrap() {
+            let mut counts = LengthCounts::default();
+            for (value, of_day) in values {
+                counts.add(&of_day.lengths);
+                by_day.entry(value.expect("few values")).or_default().add(&of_day.sum);
+            }
+            assert_eq!(counts, lengths.get(&day).cloned().unwrap_or_default(), "{facet:?}");
+        }
+        for (value, of_days) in by_day {
+            let mut sum = Quarter::default();
+            for (at, quarter) in desk.quarters_of(APP, (facet, Some(&value)), ever, 10_000).unwrap() {
+                sums.entry(at).or_default().add(&quarter);
+                sum.add(&quarter);
+            }
+            assert_eq!(of_days, sum, "{facet:?} {value}");
+            parts.insert((facet, value), sum);
+        }
+        assert_eq!(sums, all, "{facet:?}");
+    }
+    parts
+}
+
+/// The same, and of the model's closed sessions each counts under what its first activity said.
+pub fn assert_parts_are<'a>(desk: &Desk, closed: impl Iterator<Item = &'a ClosedSession>) {
+    let mut wanted: BTreeMap<(Facet, String), Quarter> = BTreeMap::new();
+    for ClosedSession { session, .. } in closed {
+        let origin = session.platform.checked_sub(1).map_or([""; 3], |number| origin_of(number as usize));
+        for (facet, value) in Facet::ALL.into_iter().zip(origin) {
+            wanted.entry((facet, value.to_owned())).or_default().add(&Quarter {
+                started: 0,
+                ended: 1,
+                length: session.length().as_micros(),
+                foreground: session.parts.foreground.as_micros(),
+                playing: session.parts.playing.as_micros(),
+            });
+        }
+    }
+    let mut found = parts(desk);
+    found.values_mut().for_each(|sum| sum.started = 0);
+    found.retain(|_, sum| *sum != Quarter::default());
+    assert_eq!(found, wanted);
 }
 
 /// All quarters of an hour together.

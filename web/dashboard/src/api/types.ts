@@ -167,7 +167,7 @@ export interface paths {
          * What some days come to, each of them, and the days before: sessions, users, lengths and their parts.
          * @description Days are those of the app's zone. Sessions count on the day on which they began; lengths and their parts count on the day on which the user was last seen, when the session is closed. A single day is told by the hour.
          *
-         *     Sessions that were counted by a Dwell without this question are not in it.
+         *     With `by` there are rows, one for each value of what is asked for: a session counts under what its own first activity said. Of a day 64 values are told apart; what comes later that day counts among all others. Rows are those of all sessions, whatever `platform`, `country` or `version` narrow the rest to.
          */
         get: operations["getOverview"];
         put?: never;
@@ -1021,7 +1021,7 @@ export interface components {
             sessions: number;
             /** @description Closed sessions in which the user was last seen then. All lengths are of these. */
             ended: number;
-            /** @description Users who were active: of a day its own, of several days the mean of each. Null for hours and parts of days, of which it is not known. */
+            /** @description Users who were active: of a day its own, of several days the mean of each. Null for hours and parts of days, and for a part of all sessions, of which it is not known. */
             users: number | null;
             mean_length_seconds: number | null;
             /** @description Off by a sixteenth at most, and below 8 s by half a second. Known of whole days. */
@@ -1066,6 +1066,19 @@ export interface components {
                 /** Format: date-time */
                 begins_at: string;
             })[];
+            /** @description To which sessions all but the rows is narrowed; null for all. */
+            filter: {
+                facet: components["schemas"]["OverviewFacet"];
+                /** @description Empty for sessions that said nothing. */
+                value: string;
+            } | null;
+            /** @description What `by` asked for: one facet after the other, the value with the most sessions first and all others last. At most 100 values of each. */
+            rows: (components["schemas"]["Measures"] & {
+                facet: components["schemas"]["OverviewFacet"];
+                /** @description Empty for sessions that said nothing; null for all others. */
+                value: string | null;
+                before: components["schemas"]["Measures"];
+            })[];
             /** @description Versions of the policy that came into force in these days, the oldest first. */
             versions: {
                 number: number;
@@ -1076,6 +1089,8 @@ export interface components {
                 restores: number | null;
             }[];
         };
+        /** @enum {string} */
+        OverviewFacet: "platform" | "country" | "version";
         Login: {
             /** @description The name of the account; capitals do not matter. */
             name: string;
@@ -2162,6 +2177,14 @@ export interface operations {
                 days?: number;
                 /** @description The last of them: a date, `today`, or `yesterday`, which holds unless said. */
                 last?: string;
+                /** @description Rows by this: `platform`, `country` or `version`, that of the app; or several of them with commas. */
+                by?: string;
+                /** @description Only sessions of this platform; an empty one are those that said none. Only one of `platform`, `country` and `version` can be asked for at a time. */
+                platform?: string;
+                /** @description Likewise of this country. */
+                country?: string;
+                /** @description Likewise of this version of the app. */
+                version?: string;
                 /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
             };

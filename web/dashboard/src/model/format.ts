@@ -72,3 +72,9 @@ export function percent(locale: Locale, share: number): string {
   const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(share * 100)
   return locale === 'ko' ? `${number}%` : `${number} %`
 }
+
+/** The name of a country that is said by two letters; else as it was said. */
+export function country(locale: Locale, code: string): string {
+  if (!/^[A-Z]{2}$/.test(code)) return code
+  return new Intl.DisplayNames([locale], { type: 'region', fallback: 'code' }).of(code) ?? code
+}

@@ -267,10 +267,10 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.waitForFunction(() => /^Sessions by day/.test(document.querySelector('#chart').textContent))
     assert.ok(page.url().endsWith('#/overview?days=28'))
     await page.click('details summary')
-    const rows = await page.$$eval('tbody tr', (all) => all.map((row) => row.cells[1].textContent))
+    const rows = await page.$$eval('details tbody tr', (all) => all.map((row) => row.cells[1].textContent))
     assert.deepEqual(rows, places.map(({ sessions }) => String(sessions)))
     const busy = places.findLastIndex(({ sessions }) => sessions > 0)
-    await (await page.$$('tbody a'))[busy].click()
+    await (await page.$$('details tbody a'))[busy].click()
     await page.waitForFunction((day) => location.hash.includes(`last=${day}`) && /by hour/.test(document.querySelector('#chart')?.textContent), {}, places[busy].day)
     assert.equal(await of('sessions'), places[busy].sessions)
     await page.goBack()
@@ -279,10 +279,56 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.browserContext().close()
   })
 
+  test('a row of the overview narrows all of it to its sessions, by mouse and by key, and the address keeps that', async () => {
+    const page = await open({ hash: '#/overview?days=28' })
+    await page.waitForSelector('table[data-facet=version] a')
+    const shown = (metric) => page.$eval(`[data-metric=${metric}]`, (one) => (one.textContent === '–' ? null : Number(one.dataset.value)))
+    const all = ['sessions', 'mean', 'median', 'engaged', 'playing']
+    const said = ({ total }) => [total.sessions, total.mean_length_seconds, total.median_length_seconds, total.foreground_seconds + total.playing_seconds, total.playing_seconds]
+    const screen = () => Promise.all(all.map(shown))
+    const whole = await dwell.get('Reader', '/v1/overview?days=28&by=platform,country,version')
+    for (const facet of ['platform', 'country', 'version']) {
+      const rows = whole.rows.filter((row) => row.facet === facet)
+      assert.ok(rows.length > 1, `${facet} has one row only`)
+      assert.equal(rows.reduce((sum, { sessions }) => sum + sessions, 0), whole.total.sessions, facet)
+      const told = await page.$$eval(`table[data-facet=${facet}] [data-sessions]`, (all) => all.map((one) => Number(one.dataset.sessions)))
+      assert.deepEqual(told, rows.map(({ sessions }) => sessions), facet)
+    }
+    const chosen = async (facet, value) => {
+      await page.waitForSelector('.chip')
+      await page.waitForFunction((facet, value) => new URLSearchParams(location.hash.split('?')[1]).get(facet) === value &&
+        document.querySelector(`table[data-facet=${facet}] tr.chosen a[aria-current]`), {}, facet, value)
+      assert.deepEqual(await screen(), said(await dwell.get('Reader', `/v1/overview?days=28&${facet}=${value}`)), `${facet} ${value}`)
+    }
+    // In the middle of the row, where no word stands.
+    const [{ value: country }] = whole.rows.filter((row) => row.facet === 'country')
+    await page.click('table[data-facet=country] tbody tr:first-child td svg')
+    await chosen('country', country)
+    assert.notDeepEqual(await screen(), said(whole), 'the data would show a filter that does nothing')
+    assert.equal(await shown('users'), null)
+    await page.reload()
+    await chosen('country', country)
+    const [, { value: version }] = whole.rows.filter((row) => row.facet === 'version')
+    await page.focus('table[data-facet=version] tbody tr:nth-child(2) a')
+    await page.keyboard.press('Enter')
+    await chosen('version', version)
+    assert.equal(await page.evaluate(() => document.activeElement.closest('table')?.dataset.facet), 'version', 'who goes by keys loses their place')
+    assert.ok(!page.url().includes('country='), page.url())
+    await page.goBack()
+    await chosen('country', country)
+    await page.click('.chip')
+    await page.waitForFunction(() => !document.querySelector('.chip'))
+    assert.deepEqual(await screen(), said(whole))
+    assert.ok(page.url().endsWith('#/overview?days=28'), page.url())
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
   test('no screen has a barrier that axe knows, in either language and theme', async () => {
     const screens = [
       ['sign in', '', '#name', null],
       ['overview', '#/overview', 'canvas', key],
+      ['overview of one country', '#/overview?days=28&country=KR', '.chip', key],
       ['live', '#/live', 'section td', key],
       ['lab', '#/lab', '[role=slider]', key],
       ['lab of an admin', '#/lab?timeout=15m', '#apply', dwell.adminKey],

@@ -92,9 +92,9 @@ export async function openDwell(binary, names, { settings = [], rules = POLICY }
 }
 
 /** People of `dwell simulate`, moved so that the last thing happened so many seconds ago; the same ones each time. */
-export function people(binary, users, days, { population = 'mixed', ago = 1 } = {}) {
+export function people(binary, users, days, { population = 'mixed', zones = 'utc', ago = 1 } = {}) {
   const file = path.join(os.tmpdir(), `dwell-people-${process.pid}.ndjson`)
-  execFileSync(binary, ['simulate', '-q', '-o', file, '--users', String(users), '--days', String(days), '--zones', 'utc', '--population', population])
+  execFileSync(binary, ['simulate', '-q', '-o', file, '--users', String(users), '--days', String(days), '--zones', zones, '--population', population])
   const lines = fs.readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line))
   fs.rmSync(file)
   lines.sort((a, b) => (a.originalTimestamp < b.originalTimestamp ? -1 : 1))

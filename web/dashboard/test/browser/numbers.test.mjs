@@ -35,7 +35,7 @@ before(async () => {
     const events = `${dwell.data}/archive/${dwell.ids[app]}/*.parquet`
     const written = `${dwell.folder}/${app}.parquet`
     const rules = ['-q', events, '--policy', dwell.policy, '--json']
-    const { total } = await dwell.get(app, '/v1/overview?days=28&last=today')
+    const { total, rows } = await dwell.get(app, '/v1/overview?days=28&last=today&by=platform,country,version')
     const { points } = await dwell.get(app, `/v1/lab?timeouts=${TIMEOUTS.map((seconds) => `${seconds}s`).join()}`)
     const users = []
     for (let next = ''; next !== null;) {
@@ -44,7 +44,7 @@ before(async () => {
       next = page.next
     }
     said[app] = {
-      total, points, users,
+      total, rows, points, users,
       sessions: run(BINARY, ['sessions', ...rules, '--as-of', new Date().toISOString(), '-o', written]),
       lab: run(BINARY, ['lab', ...rules, '--timeout', '15m', '--versus', '30m']),
       sql: run(PYTHON, [new URL('count_in_sql.py', import.meta.url).pathname, events, written]),
@@ -79,6 +79,11 @@ describe('the numbers', { timeout: 180_000 }, () => {
         assert.deepEqual([islands.sessions, islands.users, whole(islands.total)], [total.sessions, users.length, sessions.total_length_us])
         assert.equal(Math.floor(islands.mean * 1e6), sessions.mean_length_us)
         assert.equal(whole(islands.median), sessions.median_length_us)
+      }
+      if (app === 'Reader') {
+        const told = said[app].rows.map((row) => [row.facet, row.value, row.sessions, whole(row.total_length_seconds)])
+        assert.deepEqual(told.sort(), sql.origins.sort())
+        assert.ok(said[app].rows.filter(({ facet }) => facet === 'platform').length > 1, 'all come from one platform')
       }
       const page = await open(app, '#/overview?days=28&last=today')
       await page.waitForSelector('canvas')
