@@ -254,10 +254,31 @@ export interface paths {
         get: operations["getPolicy"];
         /**
          * Puts another version in force, from now on or from a date.
-         * @description It names the version that it replaces, so that two authors do not overwrite each other. It takes the place of all versions before it from its date on, planned ones too. From now on is three seconds after now, and no version can hold from an earlier moment: what was counted stays as it was.
+         * @description It names the version that it replaces, so that two authors do not overwrite each other. It takes the place of all versions before it from its date on, planned ones too. From now on is three seconds after now. It can hold from an earlier moment only where it says `restate`, and then the history is counted anew.
          */
         put: operations["putPolicy"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policy/restating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How it stands with a history that is counted anew, and with those before it. */
+        get: operations["getRestating"];
+        put?: never;
+        /**
+         * Has the whole history counted anew under the policy as it is, late events with it.
+         * @description It is done while events come in, and known through a crash. What differs is told in the feed: sessions are retracted, and amended ones told. A put of a policy that says `restate` asks for the same.
+         */
+        post: operations["restate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1420,11 +1441,50 @@ export interface components {
             note?: string;
             /** @description A moment, or a date, which begins at midnight of the app's zone. Without it, from now on. */
             effective_from?: string;
+            /**
+             * @description Have the history counted anew, so that it may hold from a moment that has passed.
+             * @default false
+             */
+            restate: boolean;
         };
         Restoring: {
             note?: string;
             /** @description As for a new version. */
             effective_from?: string;
+            /**
+             * @description As for a new version.
+             * @default false
+             */
+            restate: boolean;
+        };
+        RestateBody: {
+            note?: string;
+        };
+        Restating: {
+            app: string;
+            /**
+             * @description While `taking_over`, no events are counted: they wait in the log.
+             * @enum {string}
+             */
+            state: "none" | "waiting" | "reading" | "taking_over";
+            /** @description How much of the log was read. */
+            share_read: number | null;
+            asked: components["schemas"]["AskedToRestate"] | null;
+            /** @description The latest first, a hundred at most. */
+            ended: (components["schemas"]["AskedToRestate"] & {
+                /** Format: date-time */
+                ended_at: string;
+                /** @description Why it could not be done; then the history is as it was. */
+                failed: string | null;
+            })[];
+        };
+        AskedToRestate: {
+            /** @description The newest version of the policy then; 0 where there was none. */
+            version: number;
+            /** Format: date-time */
+            asked_at: string;
+            author: string;
+            note: string;
         };
         Version: {
             number: number;
@@ -1755,7 +1815,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The app has as many versions as are kept. */
+        /** @description The log has let go of its beginning, so that the whole history cannot be counted anew. */
+        LogDropped: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The app has as many versions as are kept; or the history is to be restated, and the log has let go of its beginning. */
         TooManyVersions: {
             headers: {
                 [name: string]: unknown;
@@ -2376,6 +2445,67 @@ export interface operations {
             412: components["responses"]["Replaced"];
             413: components["responses"]["TooLarge"];
             428: components["responses"]["WhichVersion"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    getRestating: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for and is not done, and what has ended, the latest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restating"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotRead"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    restate: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestateBody"];
+            };
+        };
+        responses: {
+            /** @description It will be done, through a crash. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Restating"];
+                };
+            };
+            400: components["responses"]["BadPolicy"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotPutPolicy"];
+            408: components["responses"]["TooSlow"];
+            409: components["responses"]["LogDropped"];
+            413: components["responses"]["TooLarge"];
             503: components["responses"]["StoreCannot"];
         };
     };
