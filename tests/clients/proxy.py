@@ -51,6 +51,7 @@ class Proxy:
         self.server = server
         self.seen: list[Seen] = []
         self.trouble: list[str] = []
+        self.duplicates = 0
         self.lock = threading.Lock()
         self.troubling = threading.Lock()
         handler = type("Handler", (Handler,), {"proxy": self})
@@ -61,6 +62,11 @@ class Proxy:
     def next_trouble(self, method: str) -> str | None:
         with self.lock:
             return self.trouble.pop(0) if method == "POST" and self.trouble else None
+
+    def hear(self, answer: bytes) -> None:
+        """Adds up of how many messages Dwell says that they had come before."""
+        with self.lock:
+            self.duplicates += json.loads(answer).get("duplicate", 0)
 
     def close(self) -> None:
         self.http.shutdown()
@@ -98,6 +104,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if answer is None:
                     self.break_off()
                     return "nobody there"
+                if self.command == "POST" and answer[0] == 200:
+                    self.proxy.hear(answer[2])
                 self.tell(*answer)
                 return str(answer[0])
             case "429" | "500":

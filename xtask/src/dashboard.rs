@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::clients::{install, packages};
-use crate::{Done, cargo, root, run, sdk, target, venv};
+use crate::{Done, cargo, demo, root, run, sdk, target, venv};
 
 /// Builds the dashboard into `web/dashboard/dist`, whence the next `cargo build` takes it.
 pub fn files() -> Done {
@@ -46,9 +46,10 @@ pub fn bench(flags: &[String]) -> Done {
         .env("DWELL", target().join("release/dwell")))
 }
 
-/// Makes the pictures of the guide anew.
+/// Makes the pictures of the guides anew: every screen and the page of the demo, in both languages.
 pub fn pictures() -> Done {
     build()?;
+    demo::build()?;
     in_browser("pictures")
 }
 

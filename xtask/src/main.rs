@@ -16,7 +16,7 @@ const USAGE: &str = "cargo xtask COMMAND
   dashboard  the dashboard: types, messages, tests, size, its files, and a browser against a running Dwell (six minutes)
   demo      builds the SDK, the dashboard and the page of the demo, as far as Node is there, and runs `dwell demo`
   demo-page  the page of the demo: types, tests, and a browser against a running demo (two minutes)
-  pictures  the pictures of the dashboard's guide, made anew
+  pictures  the pictures of the guides, made anew: every screen and the page of the demo, in both languages
   heavy     the long versions: a million cases of every law, the long oracle (an hour)
   torture   the log and the books through kill -9, power cuts, flips and 200,000 simulated crashes (half an hour)
   bad-builds  builds of the log that are wrong on purpose, each of which the tests must catch (some minutes)

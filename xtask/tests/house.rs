@@ -145,7 +145,7 @@ fn every_test_that_a_promise_is_shown_by_exists() {
 /// All words of a text that look like the name of a metric.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    words.filter(|word| word.starts_with("dwell_")).map(str::to_owned).collect()
+    words.filter(|word| word.starts_with("dwell_") || word.starts_with("process_")).map(str::to_owned).collect()
 }
 
 fn code(folder: &Path) -> Vec<PathBuf> {

@@ -2,6 +2,7 @@
 
 use core::cmp::Ordering;
 
+use crate::decimal::scaled;
 use crate::time::{Span, Timestamp};
 
 /// How far a clock may run ahead before an event counts as coming from the future.
@@ -220,10 +221,40 @@ impl Stamps {
     }
 }
 
-/// Returns how long what plays will go on; `None` for a position beyond the length, which says nothing.
+/// How many times as fast as recorded something plays: more than 0 and at most [`PlaybackRate::FASTEST`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PlaybackRate {
+    /// In millionths, so that no binary fraction comes into it.
+    millionths: u32,
+}
+
+impl PlaybackRate {
+    /// As fast as browsers play; what claims more is taken for a mistake.
+    pub const FASTEST: PlaybackRate = PlaybackRate { millionths: 16_000_000 };
+
+    /// Reads a decimal number, to the millionth; `None` for what is no rate, which then says nothing.
+    ///
+    /// Unlike a length it never refuses an event: what plays is there, however fast.
+    #[must_use]
+    pub fn read(text: &[u8]) -> Option<PlaybackRate> {
+        let rate = PlaybackRate { millionths: u32::try_from(scaled(text.trim_ascii(), 6)?).ok()? };
+        (0 < rate.millionths && rate <= PlaybackRate::FASTEST).then_some(rate)
+    }
+}
+
+/// Returns how long what plays will go on, by the clock on the wall; `None` for a position beyond the length, which
+/// says nothing.
+///
+/// Position and length are those of the recording. Without a rate it plays at its own speed. Rounded down to the
+/// microsecond, so that nobody is believed to be there for longer than they said.
 #[must_use]
-pub fn remaining_of(position: Span, total_length: Span) -> Option<Span> {
-    (position <= total_length).then(|| total_length.minus(position))
+pub fn remaining_of(position: Span, total_length: Span, rate: Option<PlaybackRate>) -> Option<Span> {
+    let recorded = (position <= total_length).then(|| total_length.minus(position))?;
+    let Some(rate) = rate else {
+        return Some(recorded);
+    };
+    let micros = i128::from(recorded.as_micros()) * 1_000_000 / i128::from(rate.millionths);
+    Some(i64::try_from(micros).map_or(Span::MAX, Span::from_micros))
 }
 
 /// Says whether an event is late: by its record alone, never by what else has arrived (SESSION.md, section 5).

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use crate::engagement::Engagement;
-use crate::event::{Activity, EventKind, Outcome, is_late, order};
+use crate::event::{Activity, EventKind, Outcome, Weight, is_late, order};
 use crate::id::SessionId;
 use crate::name::Name;
 use crate::names::Names;
@@ -258,6 +258,18 @@ impl<'p> Timeline<'p> {
     #[must_use]
     pub const fn last(&self) -> Option<Timestamp> {
         self.live.presence().last()
+    }
+
+    /// Returns when the user was last heard of by a moment, settled or not, and when next after it; silent events apart. The
+    /// moment must not lie before what is settled.
+    #[must_use]
+    pub fn heard_around(&self, at: Timestamp) -> [Option<Timestamp>; 2] {
+        let (by_then, after) =
+            self.entries.split_at(self.entries.partition_point(|entry| entry.activity.happened_at <= at));
+        let proves = |entry: &&Entry| entry.activity.kind.weight() != Weight::Silent;
+        let moment = |entry: &Entry| entry.activity.happened_at;
+        let last = by_then.iter().rev().find(proves).map(moment);
+        [last.or(self.settled_presence().last()), after.iter().find(proves).map(moment)]
     }
 
     /// Returns what the user is doing at `now`, which is taken for no earlier than the last activity.

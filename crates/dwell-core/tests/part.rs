@@ -4,8 +4,9 @@
 #[path = "support/stories.rs"]
 mod stories;
 
+use dwell_core::event::Weight;
 use dwell_core::policy::{Policy, Standing};
-use dwell_core::time::Span;
+use dwell_core::time::{Span, Timestamp};
 use dwell_core::timeline::Timeline;
 use proptest::arbitrary::any;
 use proptest::collection::vec;
@@ -23,6 +24,12 @@ fn written(timeline: &Timeline<'_>) -> Vec<u8> {
     bytes
 }
 
+/// The last of some moments by another, and the first after it.
+fn heard_around(moments: &[Timestamp], at: Timestamp) -> [Option<Timestamp>; 2] {
+    let (by_then, after): (Vec<_>, Vec<_>) = moments.iter().copied().partition(|moment| *moment <= at);
+    [by_then.into_iter().max(), after.into_iter().min()]
+}
+
 #[test]
 fn parts_say_what_the_whole_says_and_make_the_whole_again() {
     let drawn = (vec(any::<(EventBytes, u8, u8)>(), 0..16), vec(any::<VersionBytes>(), 0..3));
@@ -36,6 +43,7 @@ fn parts_say_what_the_whole_says_and_make_the_whole_again() {
         let mut whole = Timeline::new(APP, USER, &standing);
         let mut head = whole.clone();
         let mut parts: Vec<Vec<u8>> = Vec::new();
+        let mut said: Vec<Timestamp> = Vec::new();
         for (_, choice, (activity, name)) in &events {
             let is_earlier = head.settled_until().is_some_and(|until| activity.happened_at < until);
             let is_named = |bytes: &Vec<u8>| read(&standing, bytes).is_known(name);
@@ -44,6 +52,10 @@ fn parts_say_what_the_whole_says_and_make_the_whole_again() {
                     head.join(read(&standing, &bytes));
                 }
                 assert_eq!(format!("{head:?}"), format!("{whole:?}"), "parts make the whole");
+            }
+            assert_eq!(head.heard_around(activity.happened_at), heard_around(&said, activity.happened_at));
+            if !whole.is_known(name) && activity.kind.weight() != Weight::Silent {
+                said.push(activity.happened_at);
             }
             let received_at = activity.happened_at;
             assert_eq!(head.observe(activity, name, received_at), whole.observe(activity, name, received_at));

@@ -68,6 +68,12 @@ impl Board {
         (kept, all.values().map(|standing| standing.progress.forgotten).sum())
     }
 
+    /// Returns how many numbers of feeds were dropped before it was their turn, of all endpoints.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lock().values().map(|standing| standing.progress.lost).sum()
+    }
+
     /// Returns how many endpoints are in each state.
     #[must_use]
     pub fn states(&self) -> [(&'static str, usize); 4] {

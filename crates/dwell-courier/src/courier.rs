@@ -206,10 +206,11 @@ impl Courier {
         if let Some(progress) = state::read(&self.folder, &endpoint.id)? {
             return Ok(progress);
         }
-        let next = match endpoint.from {
-            Some(from) => from,
-            None => self.feed.next(endpoint.app.as_str())?,
-        };
+        let app = endpoint.app.as_str();
+        let (first, next) = (self.feed.first(app)?, self.feed.next(app)?);
+        // From 0 on is all that there is. Who names another place has seen what came before it.
+        let from = endpoint.from.map(|from| if from == 0 { first } else { from });
+        let next = from.unwrap_or(next);
         let progress = Progress::begin(next);
         state::write(&self.folder, &endpoint.id, progress.clone())?;
         info!(endpoint = %endpoint.id, app = %endpoint.app, next, "an endpoint of webhooks begins");
@@ -248,12 +249,22 @@ impl Courier {
         let from = match wanted {
             Wanted::Same(number) | Wanted::Again(number) => {
                 let delivery = exactly(self.feed.as_ref(), &endpoint, number)?;
-                return Ok(Some((endpoint, delivery)));
+                if delivery.is_none() {
+                    warn!(endpoint = %id, number, "what was to be tried again is older than the feed keeps it");
+                    if let Some(standing) = self.board.lock().get_mut(id) {
+                        standing.progress.let_go(number);
+                        desk.changed = true;
+                    }
+                }
+                return Ok(delivery.map(|delivery| (endpoint, delivery)));
             }
             Wanted::From(from) => from,
         };
-        let (reached, delivery) = desk.first_heard(self.feed.as_ref(), &endpoint, from)?;
+        let Heard { lost, reached, delivery } = desk.first_heard(self.feed.as_ref(), &endpoint, from)?;
         if let Some(standing) = self.board.lock().get_mut(id) {
+            if let Some((from, count)) = lost {
+                standing.progress.lose(from, count, now);
+            }
             standing.progress.pass(reached);
             desk.changed |= from < reached;
         }
@@ -328,6 +339,15 @@ impl Courier {
     }
 }
 
+/// What an endpoint hears next.
+struct Heard {
+    /// From which number on the feed has dropped how many, before that.
+    lost: Option<(u64, u64)>,
+    /// Up to where there is nothing that it hears.
+    reached: u64,
+    delivery: Option<Delivery>,
+}
+
 impl Desk {
     /// Says whether there is nothing to do yet. A clock that was put back does not make it wait longer.
     fn is_waiting(&self, now: Timestamp) -> bool {
@@ -335,24 +355,28 @@ impl Desk {
     }
 
     /// Returns the first line from a number on that the endpoint hears, and up to where there is none.
-    fn first_heard(
-        &mut self,
-        feed: &dyn Feed,
-        endpoint: &Endpoint,
-        from: u64,
-    ) -> Result<(u64, Option<Delivery>), FeedError> {
-        let mut reached = from;
+    fn first_heard(&mut self, feed: &dyn Feed, endpoint: &Endpoint, from: u64) -> Result<Heard, FeedError> {
+        let (mut reached, mut lost) = (from, None);
         for _ in 0..PAGES {
             while let Some(delivery) = self.ready.pop_front() {
                 if delivery.number < reached {
                     continue;
                 }
                 if reached < delivery.number {
-                    error!(endpoint = %endpoint.id, from = reached, to = delivery.number, "the feed has lost lines");
+                    if lost.is_some() {
+                        // What was read before ends here, and behind it more is gone: told by itself, at the next look.
+                        self.ready.push_front(delivery);
+                        return Ok(Heard { lost, reached, delivery: None });
+                    }
+                    error!(
+                        endpoint = %endpoint.id, from = reached, to = delivery.number,
+                        "an endpoint of webhooks was behind for longer than the feed is kept: what it missed is lost"
+                    );
+                    lost = Some((reached, delivery.number - reached));
                 }
                 reached = delivery.number;
                 if endpoint.hears(&delivery.word) {
-                    return Ok((reached, Some(delivery)));
+                    return Ok(Heard { lost, reached, delivery: Some(delivery) });
                 }
                 reached += 1;
             }
@@ -361,15 +385,18 @@ impl Desk {
                 break;
             }
         }
-        Ok((reached, None))
+        Ok(Heard { lost, reached, delivery: None })
     }
 }
 
-/// Reads one line of the feed again.
-fn exactly(feed: &dyn Feed, endpoint: &Endpoint, number: u64) -> Result<Delivery, FeedError> {
-    let found = feed.read(endpoint.app.as_str(), number, 1)?.into_iter().next();
-    let missing = || FeedError(format!("number {number} of the feed of {} is gone", endpoint.app));
-    found.filter(|delivery| delivery.number == number).ok_or_else(missing)
+/// Reads one line of the feed again; `None` when it was dropped.
+fn exactly(feed: &dyn Feed, endpoint: &Endpoint, number: u64) -> Result<Option<Delivery>, FeedError> {
+    let app = endpoint.app.as_str();
+    let found = feed.read(app, number, 1)?.into_iter().find(|delivery| delivery.number == number);
+    if found.is_none() && feed.first(app)? <= number {
+        return Err(FeedError(format!("number {number} of the feed of {app} is gone")));
+    }
+    Ok(found)
 }
 
 /// Grants what was not granted yet, and says whether there was anything and how many deliveries were given up by it.

@@ -13,6 +13,9 @@ use crate::endpoint::Wish;
 use crate::schedule;
 use crate::when;
 
+/// What is said of a dead letter that cannot be delivered any more.
+const DROPPED: &str = "the feed has dropped it, since it was older than it is kept: it cannot be delivered any more";
+
 /// The longest sentence that is kept of what went wrong, in characters.
 const LONGEST_SAYING: usize = 300;
 
@@ -42,6 +45,9 @@ pub struct Progress {
     pub dead: VecDeque<DeadLetter>,
     /// How many dead letters were forgotten for lack of room.
     pub forgotten: u64,
+    /// How many numbers the feed dropped before their turn had come, those that are not heard among them.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// What is being tried.
@@ -141,6 +147,7 @@ impl Progress {
             again: BTreeSet::new(),
             dead: VecDeque::new(),
             forgotten: 0,
+            lost: 0,
         }
     }
 
@@ -171,6 +178,33 @@ impl Progress {
     /// Notes that the feed holds nothing that is heard before a number.
     pub(crate) fn pass(&mut self, next: u64) {
         self.next = self.next.max(next);
+    }
+
+    /// Notes that the feed has dropped what comes from a number on, so many numbers.
+    pub(crate) fn lose(&mut self, from: u64, count: u64, now: Timestamp) {
+        let Some(last) = count.checked_sub(1).map(|more| from.saturating_add(more)) else { return };
+        self.lost += count;
+        let says =
+            format!("numbers {from} to {last} were older than the feed keeps them, and dropped before their turn");
+        self.trouble = Some(Trouble { at: now, says });
+        self.pass(last + 1);
+    }
+
+    /// Notes that the feed has dropped what was to be tried again. What is no dead letter is lost when the next is looked for.
+    pub(crate) fn let_go(&mut self, number: u64) {
+        self.current.take_if(|current| current.number == number);
+        self.again.remove(&number);
+        if let Some(letter) = self.dead.iter_mut().find(|letter| letter.number == number) {
+            DROPPED.clone_into(&mut letter.says);
+        }
+    }
+
+    /// Returns the first number that the endpoint has not got and may still get; `None` where nothing is sent to it.
+    #[must_use]
+    pub fn needs(&self) -> Option<u64> {
+        let current = self.current.as_ref().map(|current| current.number);
+        let first = [current, self.again.first().copied()].into_iter().flatten().fold(self.next, u64::min);
+        self.off.is_none().then_some(first)
     }
 
     /// Notes that a delivery is being sent.

@@ -10,7 +10,7 @@ use dwell_core::time::{Span, Timestamp};
 use dwell_courier::endpoint::{Endpoint, EndpointId, Target, Wish};
 use dwell_courier::{
     Answer, Board, Courier, Delivery, Endpoints, Feed, FeedError, Kind, Letter, NewEndpoint, Options, Post, Progress,
-    RetryAfter, read_progress,
+    RetryAfter, needed, read_progress,
 };
 
 const BEGAN: Timestamp = Timestamp::from_micros(1_767_600_000_000_000);
@@ -19,6 +19,7 @@ const APP: &str = "app_0123456789ab";
 /// A feed of numbers; every third is `session.started`, the others are `session.ended`.
 #[derive(Default)]
 struct Numbers {
+    first: Mutex<u64>,
     length: Mutex<u64>,
     broken: Mutex<bool>,
 }
@@ -27,9 +28,17 @@ impl Numbers {
     fn say(&self, more: u64) {
         *self.length.lock().unwrap() += more;
     }
+
+    fn drop_before(&self, number: u64) {
+        *self.first.lock().unwrap() = number;
+    }
 }
 
 impl Feed for Numbers {
+    fn first(&self, _: &str) -> Result<u64, FeedError> {
+        Ok(*self.first.lock().unwrap())
+    }
+
     fn next(&self, _: &str) -> Result<u64, FeedError> {
         Ok(*self.length.lock().unwrap())
     }
@@ -41,6 +50,7 @@ impl Feed for Numbers {
         }
         let word = |number| if number % 3 == 0 { "session.started" } else { "session.ended" };
         let line = |number| Delivery { number, word: String::from(word(number)), body: format!("{number}").into() };
+        let from = from.max(*self.first.lock().unwrap());
         Ok((from..*self.length.lock().unwrap()).take(most).map(line).collect())
     }
 }
@@ -532,4 +542,108 @@ async fn a_clock_that_is_put_back_by_a_year_stops_nothing() {
     town.feed.say(1);
     town.live(&mut courier, SECOND).await;
     assert_eq!(town.receiver.heard("one.example"), [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn what_was_dropped_before_its_turn_is_counted_and_the_rest_goes_on() {
+    let town = Town::new();
+    let endpoint = town.endpoint("one.example", &[]);
+    let (mut courier, board) = town.courier();
+    town.feed.say(60);
+    town.receiver.will([status(200), status(500)]);
+    town.settle(&mut courier).await;
+    assert_eq!(town.receiver.heard("one.example"), [0, 1]);
+    // What is being tried is dropped, and most of what waits behind it, but for what has been read before.
+    town.feed.drop_before(50);
+    town.live(&mut courier, Span::from_minutes(1)).await;
+    assert_eq!(town.receiver.heard("one.example"), [0, 1].into_iter().chain(2..16).chain(50..60).collect::<Vec<_>>());
+    let known = progress(&board, &endpoint);
+    assert_eq!((known.next, known.lost, known.current, known.dead.len(), board.lost()), (60, 35, None, 0, 35));
+    let says = known.trouble.unwrap().says;
+    assert_eq!(says, "numbers 16 to 49 were older than the feed keeps them, and dropped before their turn");
+    assert_eq!(board.one(&endpoint.id).unwrap().state(), "on");
+    // It is known after a restart, and counted once.
+    drop(courier);
+    let (mut courier, board) = town.courier();
+    town.live(&mut courier, SECOND).await;
+    assert_eq!((progress(&board, &endpoint).lost, progress(&board, &endpoint).next), (35, 60));
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_was_dropped_says_so_and_holds_up_nobody() {
+    let town = Town::new();
+    let endpoint = town.endpoint("one.example", &[]);
+    let (mut courier, board) = town.courier();
+    town.feed.say(2);
+    town.receiver.will([422; 10].map(status));
+    town.live(&mut courier, Span::from_hours(5)).await;
+    assert_eq!(progress(&board, &endpoint).dead.len(), 2);
+    let before = town.receiver.heard("one.example").len();
+    town.feed.drop_before(1);
+    town.feed.say(1);
+    town.wish(&endpoint.id, Wish::RetryAll);
+    town.live(&mut courier, Span::from_secs(5)).await;
+    assert_eq!(town.receiver.heard("one.example")[before..], [1, 2], "the second is told, and the first is nowhere");
+    let known = progress(&board, &endpoint);
+    let dead: Vec<(u64, bool)> =
+        known.dead.iter().map(|letter| (letter.number, letter.says.contains("the feed has dropped it"))).collect();
+    assert_eq!((dead, known.again.len(), known.lost), (vec![(0, true)], 0, 0));
+    assert_eq!(board.one(&endpoint.id).unwrap().state(), "on");
+}
+
+#[tokio::test]
+async fn who_begins_at_the_beginning_has_lost_nothing_and_who_begins_at_a_place_may_have() {
+    let town = Town::new();
+    town.feed.say(10);
+    town.feed.drop_before(5);
+    let all = town.endpoint("one.example", &[]);
+    let place = NewEndpoint {
+        app: all.app.clone(),
+        url: Target::parse("https://two.example/").unwrap(),
+        events: Vec::new(),
+        from: Some(3),
+    };
+    let place = Endpoints::open(town.data()).unwrap().add(place, BEGAN).unwrap();
+    let (mut courier, board) = town.courier();
+    town.live(&mut courier, SECOND).await;
+    assert_eq!(town.receiver.heard("one.example"), [5, 6, 7, 8, 9]);
+    assert_eq!(town.receiver.heard("two.example"), [5, 6, 7, 8, 9]);
+    assert_eq!((progress(&board, &all).lost, progress(&board, &place).lost), (0, 2));
+}
+
+#[tokio::test]
+async fn what_is_waited_for_is_what_lies_on_the_disk() {
+    let town = Town::new();
+    let first_needed = || needed(town.data()).unwrap().into_values().next();
+    assert_eq!(first_needed(), None, "nobody waits");
+    let one = town.endpoint("one.example", &[]);
+    assert_eq!(first_needed(), Some(0), "it begins there, although the courier has not seen it");
+    let (mut courier, _) = town.courier();
+    town.feed.say(10);
+    town.receiver.will([200, 200, 200, 500].map(status));
+    town.settle(&mut courier).await;
+    assert_eq!(first_needed(), Some(0), "after a crash it would be told of all of them again");
+    courier.write();
+    assert_eq!(first_needed(), Some(3), "what is tried again is needed");
+    // The others wait for what came last; the one that is furthest behind counts.
+    let _two = town.endpoint("two.example", &[]);
+    town.live(&mut courier, SECOND).await;
+    courier.write();
+    assert_eq!(first_needed(), Some(3));
+    // Who is gone is not waited for.
+    town.receiver.will([status(410)]);
+    town.live(&mut courier, Span::from_secs(30)).await;
+    courier.write();
+    assert!(read_progress(town.data(), &one.id).unwrap().unwrap().off.is_some());
+    assert_eq!(first_needed(), Some(10));
+    // Whose state cannot be read waits for everything.
+    std::fs::write(town.data().join(format!("webhooks-state/{}.json", one.id)), "no state").unwrap();
+    assert_eq!(first_needed(), Some(0));
+}
+
+#[test]
+fn a_state_that_was_written_before_anything_was_dropped_is_read() {
+    let mut state = serde_json::to_value(Progress::begin(7)).unwrap();
+    assert!(state.as_object_mut().unwrap().remove("lost").is_some());
+    assert_eq!(serde_json::from_value::<Progress>(state).unwrap(), Progress::begin(7));
 }

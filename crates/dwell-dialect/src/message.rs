@@ -70,6 +70,7 @@ pub(crate) struct Playing<'a> {
     pub session_id: Raw<'a>,
     pub position: Raw<'a>,
     pub total_length: Raw<'a>,
+    pub playback_rate: Raw<'a>,
     pub livestream: Raw<'a>,
 }
 
@@ -261,6 +262,8 @@ pub(crate) enum PlayingKey {
     Position,
     #[serde(alias = "totalLength")]
     TotalLength,
+    #[serde(alias = "playbackRate")]
+    PlaybackRate,
     Livestream,
     #[serde(other)]
     Other,
@@ -274,6 +277,7 @@ impl<'de> Take<'de> for Playing<'de> {
             PlayingKey::SessionId => self.session_id = raw(map)?,
             PlayingKey::Position => self.position = raw(map)?,
             PlayingKey::TotalLength => self.total_length = raw(map)?,
+            PlayingKey::PlaybackRate => self.playback_rate = raw(map)?,
             PlayingKey::Livestream => self.livestream = raw(map)?,
             PlayingKey::Other => pass_over(map)?,
         }

@@ -3,6 +3,8 @@
 //! Only strings and brackets are looked at. Inside a message anything may be wrong as long as its brackets close;
 //! whether it is JSON is judged message by message.
 
+use memchr::memchr2;
+
 /// One value as it stands in the body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Piece<'a> {
@@ -114,17 +116,12 @@ impl<'a> Scan<'a> {
 
     /// Takes the rest of a text, up to and with its closing quote.
     fn text(&mut self) -> Result<(), NoOutline> {
-        let mut rest = self.bytes[self.at..].iter();
-        while let Some(byte) = rest.next() {
-            match byte {
-                b'"' => {
-                    self.at = self.bytes.len() - rest.as_slice().len();
-                    return Ok(());
-                }
-                b'\\' => {
-                    rest.next();
-                }
-                _ => {}
+        while let Some(found) = memchr2(b'"', b'\\', self.bytes.get(self.at..).unwrap_or_default()) {
+            let is_end = self.bytes[self.at + found] == b'"';
+            // What stands behind a backslash is passed over, whatever it is.
+            self.at += found + if is_end { 1 } else { 2 };
+            if is_end {
+                return Ok(());
             }
         }
         Err(NoOutline::Broken(self.bytes.len()))

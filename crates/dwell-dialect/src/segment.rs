@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use dwell_core::decimal::scaled;
-use dwell_core::event::{EventKind, Happened, Stamps, remaining_of};
+use dwell_core::event::{EventKind, Happened, PlaybackRate, Stamps, remaining_of};
 use dwell_core::id::LONGEST_ID;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::words::{EventWords, denies_activity, says_live};
@@ -364,10 +364,15 @@ fn playing<'a>(kind: EventKind, message: &Message<'a>) -> Result<(Option<Cow<'a,
     let position = seconds("properties.position", playing.position)?;
     let total_length = seconds("properties.total_length", playing.total_length)?;
     let remaining = match (position, total_length) {
-        (Some(position), Some(total_length)) => remaining_of(position, total_length),
+        (Some(position), Some(total_length)) => remaining_of(position, total_length, rate(playing.playback_rate)),
         (None, _) | (_, None) => None,
     };
     Ok((player, remaining))
+}
+
+/// Reads how fast it plays. What is no rate says nothing, whatever it is: it never refuses an event.
+fn rate(raw: Raw<'_>) -> Option<PlaybackRate> {
+    PlaybackRate::read(text("", raw).ok()?.as_bytes())
 }
 
 fn seconds(field: &'static str, raw: Raw<'_>) -> Result<Option<Span>, Refusal> {

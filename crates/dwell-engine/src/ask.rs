@@ -23,6 +23,7 @@ use crate::rules::RulesOf;
 use crate::sheet::bad_book;
 use crate::shelf::Shelf;
 use crate::statement::Statement;
+use crate::sweep;
 use crate::turn::read;
 
 /// Through so many links nobody is led who is led to an end.
@@ -176,6 +177,18 @@ impl Desk {
         Ok((found.into_iter().flatten().collect(), next))
     }
 
+    /// Returns the ids of an app that became another person's, in order. A page may be shorter than asked for, or empty, and
+    /// have a next one.
+    pub fn moved(&self, app: &str, after: Option<&[u8]>, most: usize) -> Result<Page<String>, EngineError> {
+        let bad = |what| EngineError::BadBook { app: app.to_owned(), what, cause: "its key is broken".to_owned() };
+        let (found, next) = self.page(&keys::books(app), after, most, |key, bytes| {
+            let id = keys::user_of(key).ok_or_else(|| bad("a user".to_owned()))?;
+            let is_moved = !Under::is_book(bytes) && Under::read(bytes).map_err(bad_book(app, &id))?.is_moved;
+            Ok(is_moved.then_some(id))
+        })?;
+        Ok((found.into_iter().flatten().collect(), next))
+    }
+
     /// Returns what is counted of an app.
     pub fn numbers(&self, app: &str) -> Result<Numbers, EngineError> {
         let bytes = self.get(&keys::numbers(app))?;
@@ -278,12 +291,26 @@ impl Desk {
         Ok(places)
     }
 
-    /// Returns the statements of an app's session feed from a number on, each with its number.
+    /// Returns the statements of an app's session feed from a number on, each with its number, without gaps.
+    ///
+    /// Where the feed begins later by now, that is an error and never a gap: see [`Desk::feed_first`].
     pub fn feed(&self, app: &str, from: u64, most: usize) -> Result<Vec<(u64, Statement)>, EngineError> {
-        let before = from.checked_sub(1).map(|number| keys::statement(app, number));
-        let found = self.books.scan(&keys::feed(app), before.as_deref(), most)?;
-        let number = |key: &[u8]| key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        found.iter().map(|(key, bytes)| Ok((number(key), read(app, "its feed", bytes)?))).collect()
+        let first = self.feed_first(app)?;
+        if from < first {
+            return Err(EngineError::FeedDropped { first });
+        }
+        let found = sweep::page(&*self.books, app, from, most)?;
+        match found.first() {
+            // Dropped between the two reads.
+            Some((number, _)) if *number != from => Err(EngineError::FeedDropped { first: *number }),
+            Some(_) | None => Ok(found),
+        }
+    }
+
+    /// Returns the number with which an app's feed begins: that of the oldest statement that is kept, or of the next one
+    /// where none is.
+    pub fn feed_first(&self, app: &str) -> Result<u64, EngineError> {
+        sweep::first(&*self.books, app)
     }
 
     fn page<T>(

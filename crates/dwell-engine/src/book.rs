@@ -5,6 +5,7 @@
 //! user did. Of each part the book remembers until when it goes and a mark of every name in it: an event that may concern it
 //! brings it back.
 
+mod active;
 mod devices;
 mod leaf;
 mod parcel;
@@ -22,9 +23,11 @@ use dwell_core::totals::Totals;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) use self::active::Active;
+use self::active::first_active;
 use self::devices::DeviceNote;
 pub(crate) use self::devices::{Start, Stir};
-pub(crate) use self::leaf::{Paper, Sealed, Under, linked};
+pub(crate) use self::leaf::{Paper, Sealed, Under, VERSION, linked};
 pub(crate) use self::parcel::Ids;
 use crate::error::EngineError;
 use crate::facet::Values;
@@ -40,7 +43,8 @@ pub(crate) const MARGIN: Span = Span::from_minutes(5);
 const TIDY_EVERY: Span = Span::from_hours(24);
 
 /// Microseconds.
-pub(crate) const HOUR: i64 = 3_600_000_000;
+pub(crate) const MINUTE: i64 = 60_000_000;
+const HOUR: i64 = 60 * MINUTE;
 
 /// How many events a book holds before some of them are put on the shelf.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,9 +72,6 @@ pub(crate) struct Rest {
     /// The texts behind keys: key 1 is the first.
     texts: Vec<String>,
     made_ids: MadeIds,
-    /// Hours and days since 1970 in which the user was active, as far back as events may still come, in order.
-    hours: Vec<i64>,
-    days: Vec<i64>,
     /// Under which deadline the user is listed: theirs, or an earlier one at which the later will be found.
     listed: Option<i64>,
     /// What lies on the shelf, the earliest part first.
@@ -141,9 +142,8 @@ pub(crate) struct Changed {
     /// Whose beginning was told before, and whose is to be told now, of sessions that are open.
     pub opened_before: Option<Opened>,
     pub opened: Option<Opened>,
-    /// Hours and days in which the user had not been seen, and was not seen after all: one more, or one less.
-    pub hours: Vec<(i64, i64)>,
-    pub days: Vec<(i64, i64)>,
+    /// Minutes, hours and days in which the user had not been active, or was not after all.
+    pub active: Vec<Active>,
 }
 
 /// When a session began that may still grow, and the keys of where it comes from.
@@ -170,6 +170,8 @@ impl<'p> Book<'p> {
         if made_id.as_ref().is_some_and(|made_id| self.rest.made_ids.contains_key(made_id)) {
             return Ok((Outcome::Duplicate, Changed { opened_before, opened: opened_before, ..Changed::default() }));
         }
+        // The parts that may hold what happened after it are back.
+        let others = self.timeline.heard_around(activity.happened_at);
         let effects = self.timeline.observe_under(under, activity, record.session_message_id(), received_at);
         let mut changed = Changed { retracted: effects.retracted, stated: effects.stated, ..Changed::default() };
         let kept = !matches!(effects.outcome, Outcome::Late | Outcome::Duplicate);
@@ -177,10 +179,7 @@ impl<'p> Book<'p> {
             self.rest.made_ids.insert(made_id, record.happened_at);
         }
         if kept && activity.kind.weight() != Weight::Silent {
-            let hour = record.happened_at.div_euclid(HOUR);
-            changed.hours.extend(put_in(&mut self.rest.hours, hour).then_some((hour, 1)));
-            let day = zone.day_of(activity.happened_at);
-            changed.days.extend(put_in(&mut self.rest.days, day).then_some((day, 1)));
+            changed.active = first_active(activity.happened_at, others, zone);
         }
         if kept && takes_device(activity) {
             self.stir(activity.device, record.happened_at);
@@ -198,7 +197,7 @@ impl<'p> Book<'p> {
     }
 
     /// Lets go of what can no longer change, and puts on the shelf what probably will not.
-    pub fn tidy(&mut self, now: Timestamp, zone: &Zone, fill: Fill, shelf: &mut Shelf<'_>) {
+    pub fn tidy(&mut self, now: Timestamp, fill: Fill, shelf: &mut Shelf<'_>) {
         let before = now.minus(self.standing.rules_at(now).allowed_lateness).minus(MARGIN);
         let gone = self.rest.parts.partition_point(|part| part.until <= before.as_micros());
         for part in self.rest.parts.drain(..gone) {
@@ -211,7 +210,6 @@ impl<'p> Book<'p> {
         if self.rest.parts.is_empty() && (first.is_some_and(is_old) || is_old(settled.plus(TIDY_EVERY))) {
             self.settle(before);
         }
-        self.let_go_of_days(before, zone);
         self.put_aside(fill, shelf);
         // What was stated in a part may be retracted as long as the part is there.
         let on_shelf = self.rest.parts.iter().find_map(|part| part.first_started_at).map(Timestamp::from_micros);
@@ -279,13 +277,6 @@ impl<'p> Book<'p> {
         }
     }
 
-    /// Forgets hours and days that lie wholly before a moment.
-    fn let_go_of_days(&mut self, before: Timestamp, zone: &Zone) {
-        let (hour, day) = (before.as_micros().div_euclid(HOUR), zone.day_of(before));
-        self.rest.hours.drain(..self.rest.hours.partition_point(|other| *other < hour));
-        self.rest.days.drain(..self.rest.days.partition_point(|other| *other < day));
-    }
-
     fn note(&mut self, changed: &mut Changed, opened_before: Option<Opened>) {
         for stated in &changed.retracted {
             self.totals.take_back(stated);
@@ -295,17 +286,6 @@ impl<'p> Book<'p> {
         }
         changed.opened_before = opened_before;
         changed.opened = self.opened();
-    }
-}
-
-/// Puts a number in its place in a list; says whether it was not there.
-fn put_in(list: &mut Vec<i64>, number: i64) -> bool {
-    match list.binary_search(&number) {
-        Ok(_) => false,
-        Err(place) => {
-            list.insert(place, number);
-            true
-        }
     }
 }
 

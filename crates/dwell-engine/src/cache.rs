@@ -7,29 +7,35 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::RandomState;
 use quick_cache::Weighter;
-use quick_cache::unsync::Cache as Inner;
+use quick_cache::unsync::{Cache as Inner, DefaultLifecycle};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// About how many bytes an entry takes besides its key and its value.
+/// About how many bytes an entry takes besides its value.
 const OVERHEAD: u64 = 96;
 
-/// About how long a key and a value are together, to begin with.
-const USUAL: u64 = 512;
+/// About how long a value is, to begin with.
+const USUAL: u64 = 448;
+
+/// What stands for a key of the books: its hash under a seed of this run that nobody knows. Of a billion keys
+/// two have the same less than once in 10^20 runs, and keys, which lie elsewhere in memory, need not be kept and compared.
+pub(crate) type Fingerprint = u128;
 
 /// See the module.
 pub(crate) struct Cache {
     seed: RandomState,
+    fingerprint_seed: u64,
     parts: Vec<Part>,
 }
 
 /// What lies under some of the keys. The books hold the same: nothing is only here.
-pub(crate) struct Part(Inner<Box<[u8]>, Box<[u8]>, Bytes>);
+pub(crate) struct Part(Inner<Fingerprint, Box<[u8]>, Bytes, RandomState>);
 
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Box<[u8]>, Box<[u8]>> for Bytes {
-    fn weight(&self, key: &Box<[u8]>, value: &Box<[u8]>) -> u64 {
-        (key.len() + value.len()) as u64 + OVERHEAD
+impl Weighter<Fingerprint, Box<[u8]>> for Bytes {
+    fn weight(&self, _: &Fingerprint, value: &Box<[u8]>) -> u64 {
+        value.len() as u64 + OVERHEAD
     }
 }
 
@@ -39,8 +45,15 @@ impl Cache {
         let parts = parts.max(1);
         let bytes = bytes / parts as u64;
         let entries = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
-        let part = || Part(Inner::with_weighter(entries, bytes, Bytes));
-        Cache { seed: RandomState::default(), parts: (0..parts).map(|_| part()).collect() }
+        let part = || Part(Inner::with(entries, bytes, Bytes, RandomState::default(), DefaultLifecycle::default()));
+        let fingerprint_seed = std::hash::RandomState::new().hash_one(bytes);
+        Cache { seed: RandomState::default(), fingerprint_seed, parts: (0..parts).map(|_| part()).collect() }
+    }
+
+    /// Returns what stands for a key here.
+    pub fn fingerprints(&self) -> impl Fn(&[u8]) -> Fingerprint + Copy + use<> {
+        let seed = self.fingerprint_seed;
+        move |key| xxh3_128_with_seed(key, seed)
     }
 
     /// Returns what decides where something of an app lies.
@@ -81,16 +94,53 @@ pub(crate) fn part_of(hash: u64, parts: usize) -> usize {
 }
 
 impl Part {
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.0.get(key).map(|value| &**value)
+    pub fn get(&self, fingerprint: Fingerprint) -> Option<&[u8]> {
+        self.0.get(&fingerprint).map(|value| &**value).filter(|value| !value.is_empty())
     }
 
-    /// Takes out what lies under a key: whoever takes it puts it back, as it is then.
-    pub fn take(&mut self, key: &[u8]) -> Option<Box<[u8]>> {
-        self.0.remove(key).map(|(_, value)| value)
+    /// Takes out what lies under a key: whoever takes it puts it back, as it is then. Its place is kept for that, with nothing in
+    /// it.
+    pub fn take(&mut self, fingerprint: Fingerprint) -> Option<Box<[u8]>> {
+        let mut value = self.0.get_mut(&fingerprint)?;
+        Some(std::mem::take(&mut *value)).filter(|value| !value.is_empty())
     }
 
-    pub fn put(&mut self, key: Box<[u8]>, value: Box<[u8]>) {
-        self.0.insert(key, value);
+    /// Puts bytes, which are never none, under a key.
+    pub fn put(&mut self, fingerprint: Fingerprint, value: Box<[u8]>) {
+        // Unlike a change in place, this lets go of others where there is no more room.
+        self.0.insert(fingerprint, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_is_not_there_until_it_is_put_back() {
+        let mut cache = Cache::new(1 << 20, 2);
+        let ada = cache.fingerprints()(b"ada");
+        let part = cache.part(7);
+        part.put(ada, [1, 2].into());
+        assert_eq!(part.get(ada), Some(&[1, 2][..]));
+        assert_eq!(part.take(ada), Some([1, 2].into()));
+        assert_eq!(part.get(ada), None);
+        assert_eq!(part.take(ada), None);
+        part.put(ada, [3].into());
+        assert_eq!(part.take(ada), Some([3].into()));
+    }
+
+    #[test]
+    fn it_takes_no_more_than_it_may_however_its_values_grow() {
+        let mut cache = Cache::new(64 << 10, 1);
+        let part = cache.part(7);
+        for round in 1..=8_usize {
+            for user in 0..200 {
+                drop(part.take(user));
+                part.put(user, vec![1; 100 * round].into());
+            }
+            assert!(part.0.weight() <= 64 << 10, "{} in round {round}", part.0.weight());
+        }
+        assert!((20..100).contains(&(0..200).filter(|user| part.get(*user).is_some()).count()));
     }
 }

@@ -16,6 +16,12 @@ pub enum EngineError {
         /// Which one.
         offset: Offset,
     },
+    /// A place in an app's feed that was dropped.
+    #[error("the feed begins with number {first}: what came before was older than it is kept, and was dropped")]
+    FeedDropped {
+        /// With which number it begins.
+        first: u64,
+    },
     /// What the books hold under a key cannot be read.
     #[error(
         "the books of app {app} hold something unreadable of {what}: {cause}; restore the books from a copy, or remove their folder to make them anew from the log"

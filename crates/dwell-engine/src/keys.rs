@@ -8,10 +8,12 @@ const SESSION: u8 = b's';
 const DEADLINE: u8 = b't';
 const PART: u8 = b'p';
 const FEED: u8 = b'f';
+const FEED_FIRST: u8 = b'g';
 const NUMBERS: u8 = b'q';
 const SERIES: u8 = b'c';
 const LAB: u8 = b'l';
 const DEVICE: u8 = b'd';
+const ERASURE: u8 = b'e';
 
 /// Appends a text so that texts lie in their own order, and none is the beginning of another.
 fn text(key: &mut Vec<u8>, text: &str) {
@@ -164,9 +166,21 @@ pub(crate) fn part(app: &str, user: &str, number: u32) -> Vec<u8> {
     key
 }
 
+/// All parts of a user's book.
+pub(crate) fn parts(app: &str, user: &str) -> Vec<u8> {
+    of_user(PART, app, user)
+}
+
 /// Who was seen on a device.
 pub(crate) fn device(app: &str, device: &str) -> Vec<u8> {
     of_user(DEVICE, app, device)
+}
+
+/// That somebody was erased.
+pub(crate) fn erasure(app: &str, number: u64) -> Vec<u8> {
+    let mut key = begin(ERASURE, app);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
 }
 
 /// All statements of an app, in their order.
@@ -179,6 +193,11 @@ pub(crate) fn statement(app: &str, number: u64) -> Vec<u8> {
     let mut key = feed(app);
     key.extend_from_slice(&number.to_be_bytes());
     key
+}
+
+/// With which number the feed of an app begins.
+pub(crate) fn feed_first(app: &str) -> Vec<u8> {
+    begin(FEED_FIRST, app)
 }
 
 /// What is counted of an app.

@@ -68,6 +68,8 @@ pub enum Series {
     Started,
     /// Closed sessions by the minute in which the user was last seen.
     Ended,
+    /// Users by the minute in which they were active.
+    ActiveByMinute,
     /// Users by the hour in which they were active.
     ActiveByHour,
     /// Users by the day in which they were active, in the app's zone: the moment is midnight in UTC of that date.
@@ -76,7 +78,8 @@ pub enum Series {
 
 impl Series {
     /// All of them.
-    pub const ALL: [Series; 4] = [Series::Started, Series::Ended, Series::ActiveByHour, Series::ActiveByDay];
+    pub const ALL: [Series; 5] =
+        [Series::Started, Series::Ended, Series::ActiveByMinute, Series::ActiveByHour, Series::ActiveByDay];
 
     pub(crate) const fn tag(self) -> u8 {
         match self {
@@ -84,6 +87,7 @@ impl Series {
             Series::Ended => 2,
             Series::ActiveByHour => 3,
             Series::ActiveByDay => 4,
+            Series::ActiveByMinute => 5,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use dwell_core::event::{Activity, EventKind};
 use dwell_core::time::{Span, Timestamp};
+use dwell_store::Offset;
 use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
 
 /// One accepted event. Texts are borrowed where it is written and where it is read.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -118,9 +121,49 @@ impl<'a> Record<'a> {
     }
 }
 
+/// What hands an event out, read from its record. The rest is read when the event is taken: in a turn of a million events,
+/// nothing that was read before would be near any more.
+#[derive(Clone, Copy)]
+pub(crate) struct Heading<'a> {
+    pub app: &'a str,
+    pub user: &'a str,
+    /// Stands in place of what the record says.
+    pub link_from: Option<&'a str>,
+    pub received_at: i64,
+    offset: Offset,
+    bytes: &'a [u8],
+}
+
+/// With what a record begins, up to when it came in.
+type Beginning<'a> = (&'a str, &'a str, Option<&'a str>, &'a str, bool, u8, Option<&'a str>, i64, i64);
+
+impl<'a> Heading<'a> {
+    /// Reads it from the record at an offset of the log.
+    pub fn read(offset: Offset, bytes: &'a [u8]) -> Result<Self, EngineError> {
+        let beginning = postcard::take_from_bytes::<Beginning<'a>>(bytes);
+        let ((app, user, link_from, _, _, _, _, _, received_at), _) =
+            beginning.map_err(|_error| EngineError::BadRecord { offset })?;
+        Ok(Heading { app, user, link_from, received_at, offset, bytes })
+    }
+
+    /// The same with this link in place of its own.
+    pub fn with(self, link_from: Option<&'a str>) -> Self {
+        Heading { link_from, ..self }
+    }
+
+    /// Reads the whole event.
+    pub fn record(&self) -> Result<Record<'a>, EngineError> {
+        let record = Record::read(self.bytes).ok_or(EngineError::BadRecord { offset: self.offset })?;
+        Ok(Record { link_from: self.link_from, ..record })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Record;
+    use dwell_store::Offset;
+
+    use super::{Heading, Record};
+    use crate::error::EngineError;
 
     fn record<'a>() -> Record<'a> {
         Record {
@@ -157,6 +200,22 @@ mod tests {
                 assert_eq!(Record::read(&bytes[..end]), None, "{end}");
             }
         }
+    }
+
+    #[test]
+    fn a_heading_says_what_its_record_says() {
+        let written = Record { link_from: Some("phone"), country: Some("KR"), ..record() };
+        let mut bytes = Vec::new();
+        written.write(&mut bytes);
+        let heading = Heading::read(Offset::new(7), &bytes).unwrap();
+        let Heading { app, user, link_from, received_at, .. } = heading;
+        assert_eq!((app, user, link_from, received_at), ("app_news", "ada", Some("phone"), 2));
+        assert_eq!(heading.record().unwrap(), written);
+        assert_eq!(heading.with(None).record().unwrap().link_from, None);
+        // Cut off behind what it reads, it is found to be no record when it is taken.
+        let cut = Heading::read(Offset::new(7), &bytes[..bytes.len() - 1]).unwrap();
+        assert!(matches!(cut.record(), Err(EngineError::BadRecord { offset }) if offset == Offset::new(7)));
+        assert!(matches!(Heading::read(Offset::new(7), &bytes[..9]), Err(EngineError::BadRecord { .. })));
     }
 
     #[test]

@@ -12,13 +12,15 @@ use dwell_core::time::Timestamp;
 use dwell_store::{Books, Changes, Log, Offset};
 
 use crate::book::{Sealed, Under};
+use crate::erased::Erased;
 use crate::error::EngineError;
 use crate::keys;
+use crate::laws::Breaches;
 use crate::numbers::Numbers;
 use crate::row::SessionRow;
 use crate::rules::{AppRules, RulesOf};
 use crate::sheet::bad_book;
-use crate::statement::{News, Statement};
+use crate::statement::{News, statement_bytes};
 use crate::turn::{read, written};
 use crate::worker::{Worker, WorkerOptions};
 
@@ -37,9 +39,14 @@ pub struct Restatement {
     rules: Arc<dyn RulesOf>,
     anew: Arc<dyn Books>,
     worker: Worker,
+    erased: Arc<Erased>,
+    /// How many events were passed over, since they are of people who were erased.
+    passed_over: u64,
     stage: Stage,
     /// The last key that was taken over of this stage.
     after: Option<Vec<u8>>,
+    /// When what differs is told.
+    told_at: Timestamp,
 }
 
 /// What is taken over, one after the other.
@@ -62,25 +69,37 @@ type Pair = (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
 impl Restatement {
     /// Begins for an app. `anew` must be empty, and may be thrown away when all is done.
     ///
-    /// `rules` must not change before the end but for times to come.
+    /// `rules` must not change before the end but for times to come. Of people who were `erased`, nothing is told once more; a
+    /// restatement that began before another was erased must not be taken over.
     #[must_use]
     pub fn new(
         app: &str,
         log: Arc<dyn Log>,
         anew: Arc<dyn Books>,
         rules: Arc<dyn RulesOf>,
+        erased: Arc<Erased>,
         options: WorkerOptions,
     ) -> Self {
         let late = Arc::new(NothingIsLate(rules.clone()));
         let worker = Worker::new(log, anew.clone(), late, options);
-        Restatement { app: app.to_owned(), rules, anew, worker, stage: Stage::Sessions, after: None }
+        Restatement {
+            app: app.to_owned(),
+            rules,
+            anew,
+            worker,
+            erased,
+            passed_over: 0,
+            stage: Stage::Sessions,
+            after: None,
+            told_at: Timestamp::MIN,
+        }
     }
 
     /// Reads some more of the log, and says whether all before `until` was read. Where the log no longer holds its first
     /// record, the history is not whole, and that is an error.
     pub fn read(&mut self, until: Offset) -> Result<bool, EngineError> {
         if self.worker.offset() < until {
-            self.worker.turn_of(&self.app, until)?;
+            self.passed_over += self.worker.turn_of(&self.app, until, &self.erased)?;
         }
         Ok(until <= self.worker.offset())
     }
@@ -91,9 +110,14 @@ impl Restatement {
         self.worker.offset()
     }
 
-    /// Returns how many events of the app these books counted, and how many were counted anew.
+    /// Returns the laws that did not hold for what was counted anew.
+    pub(crate) fn take_breaches(&mut self) -> Breaches {
+        self.worker.take_breaches()
+    }
+
+    /// Returns how many events of the app these books counted, and how many were found again.
     pub(crate) fn events(&self, books: &dyn Books) -> Result<(u64, u64), EngineError> {
-        Ok((self.numbers(books)?.events, self.numbers(self.anew.as_ref())?.events))
+        Ok((self.numbers(books)?.events, self.numbers(self.anew.as_ref())?.events + self.passed_over))
     }
 
     /// Rings for all who are due at `now`. All of the log must have been read up to where the books are.
@@ -103,8 +127,9 @@ impl Restatement {
     }
 
     /// Takes over some more, at most about so many keys, and says whether all is done. The books must not be written by
-    /// anybody else until it is, and must be where the reading ended.
-    pub(crate) fn take_over(&mut self, books: &dyn Books, most: usize) -> Result<bool, EngineError> {
+    /// anybody else until it is, and must be where the reading ended. What differs is told as of `now`.
+    pub(crate) fn take_over(&mut self, books: &dyn Books, now: Timestamp, most: usize) -> Result<bool, EngineError> {
+        self.told_at = now;
         let mut changes = Changes::up_to(books.offset());
         let mut numbers: Numbers = self.numbers(books)?;
         let tags = keys::OF_AN_APP;
@@ -233,8 +258,7 @@ impl Restatement {
     }
 
     fn tell(&self, user: &str, news: News, numbers: &mut Numbers, changes: &mut Changes) {
-        let statement = Statement { user: user.to_owned(), news };
-        changes.put(keys::statement(&self.app, numbers.next), written(&statement));
+        changes.put(keys::statement(&self.app, numbers.next), statement_bytes(self.told_at, user, &news));
         numbers.next += 1;
     }
 

@@ -8,29 +8,28 @@ use dwell_core::time::Timestamp;
 use dwell_core::timeline::Stated;
 use dwell_store::{Books, Changes, Offset};
 
-use crate::book::{Book, Changed, Fill, HOUR, Ids, MARGIN, Opened, Paper, Sealed, Stir, Under, linked};
+use crate::book::{Book, Changed, Fill, Ids, MARGIN, MINUTE, Opened, Paper, Sealed, Stir, Under, linked};
+use crate::cache::Fingerprint;
 use crate::error::EngineError;
 use crate::gaps::GapChanges;
 use crate::keys;
+use crate::laws::{self, Breach, Breaches};
 use crate::link::Link;
 use crate::numbers::{Numbers, Series};
 use crate::quarter::Measured;
-use crate::record::Record;
+use crate::record::Heading;
 use crate::row::SessionRow;
 use crate::rules::AppRules;
 use crate::shelf::Shelf;
-use crate::statement::{News, Statement};
+use crate::statement::News;
 use crate::turn::written;
-
-const MINUTE: i64 = 60_000_000;
-const DAY: i64 = 24 * HOUR;
 
 /// What all steps of a turn see.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'s> {
     pub books: &'s dyn Books,
     pub apps: &'s [App],
-    pub events: &'s [Record<'s>],
+    pub events: &'s [Heading<'s>],
     /// For every event the next one of the same user.
     pub next: &'s [Option<usize>],
     pub fill: Fill,
@@ -51,6 +50,8 @@ pub(crate) struct Slot {
     pub user: Arc<str>,
     /// That of the cache, for the app and the user.
     pub hash: u64,
+    /// What stands for its key in the cache.
+    pub fingerprint: Fingerprint,
     /// Of all links of the id that were heard of, the one that comes first.
     pub link: Option<Box<Link>>,
     /// Whether that link holds: the id is another one now.
@@ -68,11 +69,12 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// Begins with nobody's events, and nothing known.
-    pub fn new(app: usize, user: Arc<str>, hash: u64) -> Self {
+    pub fn new(app: usize, user: Arc<str>, hash: u64, fingerprint: Fingerprint) -> Self {
         Slot {
             app,
             user,
             hash,
+            fingerprint,
             link: None,
             is_moved: false,
             book: None,
@@ -120,6 +122,8 @@ pub(crate) struct Sheet {
     pub first_listed: Option<Timestamp>,
     /// Devices to be looked at when all users have been stepped.
     pub stirred: Vec<Stirred>,
+    /// Laws that do not hold for what was stated.
+    pub breaches: Breaches,
     paper: Paper,
 }
 
@@ -135,8 +139,8 @@ pub(crate) struct Stirred {
 pub(crate) struct Tally {
     pub numbers: Numbers,
     pub gaps: GapChanges,
-    /// In order; they are numbered at the end of the turn.
-    pub news: Vec<Statement>,
+    /// Of whom, and what, in order; they are numbered at the end of the turn.
+    pub news: Vec<(String, News)>,
 }
 
 impl Sheet {
@@ -150,6 +154,7 @@ impl Sheet {
             fresh: HashMap::new(),
             first_listed: None,
             stirred: Vec::new(),
+            breaches: Breaches::default(),
             paper: Paper::default(),
         }
     }
@@ -169,6 +174,7 @@ impl Sheet {
         self.measured.append(other.measured);
         self.fresh.extend(other.fresh);
         self.stirred.extend(other.stirred);
+        self.breaches.append(other.breaches);
         self.first_listed = self.first_listed.into_iter().chain(other.first_listed).min();
     }
 
@@ -201,9 +207,9 @@ impl Sheet {
         let mut activities = Vec::new();
         let mut place = waiting.map(|(first, _)| first);
         while let Some(this) = place {
-            let event = &scene.events[this];
+            let event = scene.events[this].record()?;
             let under = if *event.user == *user { 0 } else { sealed.under(event.user) };
-            activities.extend(sealed.activity(event).map(|activity| (event, under, activity)));
+            activities.extend(sealed.activity(&event).map(|activity| (event, under, activity)));
             place = scene.next[this];
         }
         let standing = rules.standing_of(&user, sealed.texts());
@@ -221,7 +227,7 @@ impl Sheet {
         }
         if waiting.is_some() {
             let mut shelf = self.shelf(scene, app, &user);
-            book.tidy(scene.began, &rules.zone, scene.fill, &mut shelf);
+            book.tidy(scene.began, scene.fill, &mut shelf);
         }
         self.note_stirred(app, &user, &mut book);
         self.list(name, &user, &mut book, &rung);
@@ -254,7 +260,7 @@ impl Sheet {
         }
         let (mut parcel, is_left) = self.open(scene, from, &[], |book, shelf| {
             book.recall_all(shelf)?;
-            book.settle_before(before, &rules.zone);
+            book.settle_before(before);
             let (parcel, changed) = book.take_out(ids, &rules.zone);
             let is_left = matches!(ids, Ids::These(_)) || !book.has_nothing_settled();
             Ok(((parcel, is_left), changed))
@@ -269,7 +275,7 @@ impl Sheet {
         }
         let texts = parcel.texts().to_vec();
         self.open(scene, to, &texts, |book, _| {
-            book.settle_before(before, &rules.zone);
+            book.settle_before(before);
             Ok(((), book.take_in(parcel, &rules.zone)))
         })
     }
@@ -340,6 +346,10 @@ impl Sheet {
 
     /// Writes down what changed for a user.
     fn say(&mut self, scene: Scene<'_>, app: usize, user: &str, book: &Book<'_>, changed: Changed) {
+        laws::check(book.timeline.closed(), &changed, |session, broken| {
+            let app = scene.apps[app].name.to_string();
+            self.breaches.note(Breach { app, user: user.to_owned(), session, broken });
+        });
         for stated in &changed.retracted {
             self.retract(scene, app, user, book, stated);
         }
@@ -364,11 +374,8 @@ impl Sheet {
                 }
             }
         }
-        for (hour, count) in changed.hours {
-            self.add(app, Series::ActiveByHour, Timestamp::from_micros(hour * HOUR), count);
-        }
-        for (day, count) in changed.days {
-            self.add(app, Series::ActiveByDay, Timestamp::from_micros(day * DAY), count);
+        for (series, begin, count) in changed.active {
+            self.add(app, series, begin, count);
         }
     }
 
@@ -395,8 +402,9 @@ impl Sheet {
         self.measured.start(app, at, &book.values_of(platform, origin), &scene.apps[app].rules.zone, count);
     }
 
-    fn tell(&mut self, app: usize, user: &str, news: News) {
-        self.tally(app).news.push(Statement { user: user.to_owned(), news });
+    /// Tells something of a user.
+    pub fn tell(&mut self, app: usize, user: &str, news: News) {
+        self.tally(app).news.push((user.to_owned(), news));
     }
 
     fn add(&mut self, app: usize, series: Series, at: Timestamp, count: i64) {

@@ -6,10 +6,13 @@
 //! in the books already.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
-use dwell_store::{Books, Changes, Entry, Offset, StoreError};
+use dwell_store::{Books, Changes, Entry, Offset, Stack, StoreError};
+use tracing::{Span, trace_span};
+
+use crate::TRACES;
 
 /// See the module.
 pub(crate) struct Trailing {
@@ -24,43 +27,52 @@ pub(crate) struct Trailing {
 struct Held {
     offset: Offset,
     turns: usize,
-    changes: Arc<InOrder>,
+    changes: Arc<Layers>,
 }
 
 /// A commit that is under way.
 struct Last {
     offset: Offset,
-    changes: Arc<InOrder>,
+    changes: Arc<Layers>,
     thread: JoinHandle<Result<(), StoreError>>,
 }
 
-/// Changes that are put in order by whoever needs them first: a thread that does nothing else, or a look for something in them.
-struct InOrder(Mutex<State>);
+/// Changes that are put on top of the others by whoever needs them first: a thread that does nothing else, or a look for
+/// something in them.
+#[derive(Default)]
+struct Layers(RwLock<Layered>);
 
-enum State {
-    /// In order, and what comes after them, which is not.
-    Given(Option<Arc<Changes>>, Changes),
-    Done(Arc<Changes>),
+#[derive(Default)]
+struct Layered {
+    stack: Stack,
+    /// What comes on top.
+    waiting: Option<Changes>,
 }
 
-impl InOrder {
-    fn get(&self) -> Arc<Changes> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, mut changes) = match &mut *state {
-            State::Done(changes) => return changes.clone(),
-            State::Given(before, changes) => {
-                let nothing = Changes::up_to(changes.offset);
-                (before.take(), std::mem::replace(changes, nothing))
+impl Layers {
+    fn put_on(&self, changes: Changes) {
+        let mut layered = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        layered.settle();
+        layered.waiting = Some(changes);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Layered> {
+        loop {
+            let layered = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if layered.waiting.is_none() {
+                return layered;
             }
-        };
-        changes.put_in_order();
-        if let Some(before) = before {
-            // Nobody else holds them by now, but for a look that has just ended.
-            changes = Arc::unwrap_or_clone(before).under(changes);
+            drop(layered);
+            self.0.write().unwrap_or_else(PoisonError::into_inner).settle();
         }
-        let changes = Arc::new(changes);
-        *state = State::Done(changes.clone());
-        changes
+    }
+}
+
+impl Layered {
+    fn settle(&mut self) {
+        if let Some(changes) = self.waiting.take() {
+            self.stack.put_on(changes);
+        }
     }
 }
 
@@ -80,7 +92,7 @@ impl Trailing {
     /// bytes of them or they come from so many turns.
     pub fn hold(&self, changes: Changes, most_bytes: usize, most_turns: usize) -> Result<(), StoreError> {
         let before = self.held();
-        let bytes = before.as_ref().map_or(0, |held| held.changes.get().bytes()) + changes.bytes();
+        let bytes = before.as_ref().map_or(0, |held| held.changes.read().stack.bytes()) + changes.bytes();
         let turns = before.map_or(0, |held| held.turns) + 1;
         self.put_aside(changes);
         if bytes < most_bytes && turns < most_turns { Ok(()) } else { self.write() }
@@ -88,16 +100,13 @@ impl Trailing {
 
     fn put_aside(&self, changes: Changes) {
         let mut held = lock(&self.held);
-        let (before, turns) = match held.take() {
-            None => (None, 0),
-            Some(before) => (Some(before.changes.get()), before.turns),
-        };
+        let (layers, turns) = held.take().map_or_else(Default::default, |before| (before.changes, before.turns));
         let offset = changes.offset;
-        let changes = Arc::new(InOrder(Mutex::new(State::Given(before, changes))));
-        let given = changes.clone();
-        *held = Some(Held { offset, turns: turns + 1, changes });
+        layers.put_on(changes);
+        let given = layers.clone();
+        *held = Some(Held { offset, turns: turns + 1, changes: layers });
         // Without a thread, whoever looks for something does it.
-        drop(std::thread::Builder::new().name("in-order".to_owned()).spawn(move || drop(given.get())));
+        drop(std::thread::Builder::new().name("in-order".to_owned()).spawn(move || drop(given.read())));
     }
 
     /// Begins a commit with what is held.
@@ -107,14 +116,17 @@ impl Trailing {
         self.join(last.take())?;
         let Some(Held { offset, changes, .. }) = lock(&self.held).take() else { return Ok(()) };
         let (books, given) = (self.books.clone(), changes.clone());
-        let thread = std::thread::Builder::new().name("commit".to_owned()).spawn(move || books.commit(&given.get()));
+        // It belongs to the turn that began it, and may end after that.
+        let span = span_of(offset);
+        let commit = move || span.in_scope(|| books.commit_all(&given.read().stack));
+        let thread = std::thread::Builder::new().name("commit".to_owned()).spawn(commit);
         match thread {
             Ok(thread) => {
                 *last = Some(Last { offset, changes, thread });
                 Ok(())
             }
             // It can be done here as well.
-            Err(_no_thread) => self.books.commit(&changes.get()),
+            Err(_no_thread) => self.books.commit_all(&changes.read().stack),
         }
     }
 
@@ -155,11 +167,15 @@ impl Trailing {
     }
 
     /// Returns all changes that may not be in the books yet, the latest first.
-    fn changes(&self) -> Vec<Arc<Changes>> {
+    fn changes(&self) -> Vec<Arc<Layers>> {
         let held = self.held().map(|held| held.changes);
         let last = lock(&self.last).as_ref().map(|last| last.changes.clone());
-        held.into_iter().chain(last).map(|changes| changes.get()).collect()
+        held.into_iter().chain(last).collect()
     }
+}
+
+fn span_of(offset: Offset) -> Span {
+    trace_span!(target: TRACES, "commit", offset = offset.number())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -172,7 +188,8 @@ impl Books for Trailing {
         if changes.is_empty() {
             return self.books.load(keys);
         }
-        let found: Vec<_> = keys.iter().map(|key| changes.iter().find_map(|changes| changes.find(key))).collect();
+        let changes: Vec<_> = changes.iter().map(|changes| changes.read()).collect();
+        let found: Vec<_> = keys.iter().map(|key| changes.iter().find_map(|changes| changes.stack.find(key))).collect();
         let others = keys.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(key, _)| *key);
         let mut others = self.books.load(&others.collect::<Vec<_>>())?.into_iter();
         let value = |found: Option<Option<&[u8]>>| match found {
@@ -187,6 +204,7 @@ impl Books for Trailing {
         if changes.is_empty() {
             return self.books.scan(prefix, after, most);
         }
+        let changes: Vec<_> = changes.iter().map(|changes| changes.read()).collect();
         let mut found = Vec::new();
         let mut after = after.map(<[u8]>::to_vec);
         while found.len() < most {
@@ -196,8 +214,7 @@ impl Books for Trailing {
             let mut entries: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
                 page.into_iter().map(|(key, value)| (key, Some(value))).collect();
             for changes in changes.iter().rev() {
-                let range = changes.range(prefix, after.as_deref());
-                let range = range.take_while(|(key, _)| end.as_deref().is_none_or(|end| *key <= end));
+                let range = changes.stack.range(prefix, after.as_deref(), end.as_deref());
                 entries.extend(range.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))));
             }
             found.extend(entries.into_iter().filter_map(|(key, value)| Some((key, value?))).take(most - found.len()));
@@ -211,7 +228,7 @@ impl Books for Trailing {
 
     fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         self.wait()?;
-        self.books.commit(changes)
+        span_of(changes.offset).in_scope(|| self.books.commit(changes))
     }
 
     /// Up to where the last of what is held or under way will reach.

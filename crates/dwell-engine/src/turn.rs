@@ -5,6 +5,7 @@
 //! taken before it, and who took a device from whom is found when all have been stepped.
 
 mod devices;
+mod erase;
 mod found;
 mod links;
 
@@ -19,10 +20,12 @@ use crate::cache::{Cache, Part, part_of};
 use crate::error::EngineError;
 use crate::gaps::GapPage;
 use crate::keys;
+use crate::laws::Breaches;
 use crate::numbers::Numbers;
-use crate::record::Record;
+use crate::record::Heading;
 use crate::rules::RulesOf;
 use crate::sheet::{App, Scene, Sheet, Slot, Tally};
+use crate::statement::statement_bytes;
 use crate::worker::WorkerOptions;
 use found::{Crowd, Found, Index};
 
@@ -37,6 +40,8 @@ pub(crate) struct Taken {
     pub deadlines: usize,
     /// The earliest deadline under which somebody is listed now and was not before.
     pub first_listed: Option<Timestamp>,
+    /// Laws that do not hold for what was stated.
+    pub breaches: Breaches,
 }
 
 /// See the module.
@@ -45,7 +50,7 @@ pub(crate) struct Turn<'t> {
     cache: &'t mut Cache,
     rules: &'t dyn RulesOf,
     options: WorkerOptions,
-    events: &'t [Record<'t>],
+    events: &'t [Heading<'t>],
     /// When the first of them came in.
     began: Timestamp,
     /// For every event the next one of the same user.
@@ -66,7 +71,7 @@ impl<'t> Turn<'t> {
         cache: &'t mut Cache,
         rules: &'t dyn RulesOf,
         options: WorkerOptions,
-        events: &'t [Record<'t>],
+        events: &'t [Heading<'t>],
     ) -> Self {
         let index = Index::new(cache.count());
         let began = events.iter().map(|event| event.received_at).min().map_or(Timestamp::MIN, Timestamp::from_micros);
@@ -104,7 +109,7 @@ impl<'t> Turn<'t> {
         }
         self.step(now)?;
         self.hand_over(now)?;
-        self.end(offset, due.len())
+        self.end(now, offset, due.len())
     }
 
     /// Gives each event to its user.
@@ -117,7 +122,7 @@ impl<'t> Turn<'t> {
         for (place, id) in of_event.into_iter().enumerate() {
             let event = &self.events[place];
             if event.link_from.is_some() {
-                self.link(app_of[place], event)?;
+                self.link(app_of[place], &event.record()?)?;
             }
             let slot = self.end_of(id as usize)?;
             let waiting = &mut self.slots[slot].waiting;
@@ -187,9 +192,9 @@ impl<'t> Turn<'t> {
     }
 
     /// Returns all changes, to be committed with the offset up to which the log was read.
-    fn end(mut self, offset: Offset, deadlines: usize) -> Result<Taken, EngineError> {
+    fn end(mut self, now: Timestamp, offset: Offset, deadlines: usize) -> Result<Taken, EngineError> {
         self.put_away();
-        let Sheet { mut changes, tallies, points, measured, fresh, first_listed, .. } =
+        let Sheet { mut changes, tallies, points, measured, fresh, first_listed, breaches, .. } =
             std::mem::replace(&mut self.sheet, Sheet::new(offset));
         for (key, bytes) in fresh {
             changes.put(key, bytes);
@@ -204,10 +209,10 @@ impl<'t> Turn<'t> {
         }
         measured.write(&self.apps, |keys| self.load(keys), &mut changes)?;
         for (app, tally) in tallies.into_iter().enumerate() {
-            self.put_tally(app, tally, &mut changes)?;
+            self.put_tally(app, tally, now, &mut changes)?;
         }
         changes.offset = offset;
-        Ok(Taken { changes, deadlines, first_listed })
+        Ok(Taken { changes, deadlines, first_listed, breaches })
     }
 
     /// Puts all books into the cache, and those that changed among the changes.
@@ -223,12 +228,13 @@ impl<'t> Turn<'t> {
         let all = on_threads(threads, shares, |(slots, part): (Vec<Slot>, &mut Part)| {
             let mut changes = Changes::up_to(offset);
             for slot in slots {
-                let (key, is_changed) = (keys::book(&apps[slot.app].name, &slot.user), slot.is_changed);
+                let (fingerprint, app, user, is_changed) =
+                    (slot.fingerprint, slot.app, slot.user.clone(), slot.is_changed);
                 let Some(bytes) = slot.into_bytes() else { continue };
                 if is_changed {
-                    changes.put(key.clone(), bytes.clone());
+                    changes.put(keys::book(&apps[app].name, &user), bytes.clone());
                 }
-                part.put(key.into(), bytes);
+                part.put(fingerprint, bytes);
             }
             changes
         });
@@ -236,11 +242,17 @@ impl<'t> Turn<'t> {
     }
 
     /// Writes what is added to an app.
-    fn put_tally(&mut self, app: usize, tally: Tally, changes: &mut Changes) -> Result<(), EngineError> {
+    fn put_tally(
+        &mut self,
+        app: usize,
+        tally: Tally,
+        now: Timestamp,
+        changes: &mut Changes,
+    ) -> Result<(), EngineError> {
         let name = self.apps[app].name.clone();
         let numbers = &mut self.numbers[app];
-        for statement in tally.news {
-            changes.put(keys::statement(&name, numbers.next), written(&statement));
+        for (user, news) in &tally.news {
+            changes.put(keys::statement(&name, numbers.next), statement_bytes(now, user, news));
             numbers.next += 1;
         }
         numbers.add(&tally.numbers);
@@ -279,11 +291,12 @@ impl<'t> Turn<'t> {
             return Ok(place);
         }
         let key = keys::book(name, id);
-        let bytes = match self.cache.part(hash).take(&key) {
+        let fingerprint = self.cache.fingerprints()(&key);
+        let bytes = match self.cache.part(hash).take(fingerprint) {
             Some(bytes) => Some(bytes),
             None => self.books.load(&[&key])?.pop().flatten().map(Vec::into_boxed_slice),
         };
-        let mut slot = Slot::new(app, id.into(), hash);
+        let mut slot = Slot::new(app, id.into(), hash, fingerprint);
         if let Some(bytes) = bytes {
             slot.find(name, bytes)?;
         }

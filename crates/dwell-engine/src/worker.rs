@@ -1,5 +1,7 @@
 //! The turn: read a batch of the log, load the books of the users in it, step them, and write all of it at once.
 
+mod erase;
+
 use std::sync::Arc;
 
 use dwell_core::time::Timestamp;
@@ -7,16 +9,30 @@ use dwell_store::{Books, Changes, Log, Offset, StoreError};
 
 use crate::book::Fill;
 use crate::cache::Cache;
+use crate::erased::Erased;
 use crate::error::EngineError;
 use crate::keys;
-use crate::record::Record;
+use crate::laws::Breaches;
+use crate::record::Heading;
 use crate::restate::Restatement;
 use crate::rules::RulesOf;
+use crate::sweep::{self, Sweep, Swept};
 use crate::trailing::Trailing;
 use crate::turn::{Due, Taken, Turn};
+pub use erase::FeedErasure;
 
 /// How many deadlines one turn takes.
-const TURN_DEADLINES: usize = 50_000;
+const TURN_DEADLINES: usize = 200_000;
+
+/// How many it looks at before it looks at more.
+const FIRST_DEADLINES: usize = 64;
+
+/// How many bytes of the log a turn reads at most, with little memory and with much.
+const SMALL_TURN: u64 = 64 << 20;
+const LARGE_TURN: u64 = 256 << 20;
+
+/// So many bytes of what turns have written are held at least before they are committed.
+const LEAST_HELD: u64 = 256 << 20;
 
 /// The only writer of the books.
 pub struct Worker {
@@ -27,13 +43,15 @@ pub struct Worker {
     cache: Cache,
     /// No deadline is listed before this one. What was deleted before it need not be passed over again.
     first_deadline: Timestamp,
+    /// Laws that did not hold since somebody asked.
+    breaches: Breaches,
 }
 
 /// How much a [`Worker`] takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WorkerOptions {
-    /// How many bytes of the log one turn reads at most, if one record is not longer. What the turn itself takes in memory
-    /// is about five times as much.
+    /// How many bytes of the log one turn reads at most, if one record is not longer. The turn itself takes several times
+    /// as much in memory.
     pub turn_bytes: usize,
     /// How many bytes of books are kept in memory from one turn to the next.
     pub cache_bytes: u64,
@@ -51,18 +69,29 @@ pub struct WorkerOptions {
     pub held_turns: usize,
 }
 
-impl Default for WorkerOptions {
-    fn default() -> Self {
+impl WorkerOptions {
+    /// What suits an engine that may keep so many bytes of books: with more memory, it takes larger turns while it is behind, and
+    /// holds more of what they have written.
+    #[must_use]
+    pub fn within(cache_bytes: u64) -> Self {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         WorkerOptions {
-            turn_bytes: 64 << 20,
-            cache_bytes: 256 << 20,
+            turn_bytes: bytes((cache_bytes / 2).clamp(SMALL_TURN, LARGE_TURN)),
+            cache_bytes,
             threads: 2,
             users_a_thread: 1_000,
             fill: Fill::default(),
             behind: 20_000,
-            held_bytes: 256 << 20,
+            held_bytes: bytes((2 * cache_bytes).max(LEAST_HELD)),
             held_turns: 16,
         }
+    }
+}
+
+impl Default for WorkerOptions {
+    /// What suits 256 MiB of books.
+    fn default() -> Self {
+        WorkerOptions::within(256 << 20)
     }
 }
 
@@ -90,7 +119,15 @@ impl Worker {
     #[must_use]
     pub fn new(log: Arc<dyn Log>, books: Arc<dyn Books>, rules: Arc<dyn RulesOf>, options: WorkerOptions) -> Self {
         let cache = Cache::new(options.cache_bytes, options.threads);
-        Worker { log, books: Trailing::new(books), rules, options, cache, first_deadline: Timestamp::MIN }
+        Worker {
+            log,
+            books: Trailing::new(books),
+            rules,
+            options,
+            cache,
+            first_deadline: Timestamp::MIN,
+            breaches: Breaches::default(),
+        }
     }
 
     /// Takes one turn at `now`: events first, then the deadlines that had passed when the last of them came in.
@@ -98,7 +135,13 @@ impl Worker {
     /// After an error nothing has changed since the last turn whose changes reached the books, and it may be tried again:
     /// while many events wait, that may be several turns ago.
     pub fn turn(&mut self, now: Timestamp) -> Result<Turned, EngineError> {
-        let turned = self.try_turn(now);
+        self.turn_before(None, now)
+    }
+
+    /// The same, but that nothing is read from an offset on. It must not have been reached yet: whoever set it does what they set
+    /// it for first.
+    pub fn turn_before(&mut self, end: Option<Offset>, now: Timestamp) -> Result<Turned, EngineError> {
+        let turned = self.try_turn(end, now);
         if turned.is_err() {
             self.let_go();
         }
@@ -112,15 +155,17 @@ impl Worker {
         self.first_deadline = Timestamp::MIN;
     }
 
-    fn try_turn(&mut self, now: Timestamp) -> Result<Turned, EngineError> {
+    fn try_turn(&mut self, end: Option<Offset>, now: Timestamp) -> Result<Turned, EngineError> {
         let from = self.books.offset();
+        let up_to = |next: Offset| end.map_or(next, |end| end.min(next));
         let records = match self.log.read(from, self.options.turn_bytes) {
-            Err(StoreError::Quarantined { offsets }) => return self.skip(offsets.end),
+            Err(StoreError::Quarantined { offsets }) => return self.skip(up_to(offsets.end)),
             records => records?,
         };
         let mut events = Vec::with_capacity(records.len());
-        for (offset, bytes) in records.iter() {
-            events.push(Record::read(bytes).ok_or(EngineError::BadRecord { offset })?);
+        let is_before = |offset: Offset| end.is_none_or(|end| offset < end);
+        for (offset, bytes) in records.iter().filter(|(offset, _)| is_before(*offset)) {
+            events.push(Heading::read(offset, bytes)?);
         }
         // What was said before a deadline counts, even when it is read after it: while events are read, it is as late as
         // the last of them came in.
@@ -129,16 +174,16 @@ impl Worker {
         if events.is_empty() && due(books, first_deadline, now)?.is_empty() {
             return Ok(Turned { events: 0, deadlines: 0, lost: 0 });
         }
-        let next = if events.is_empty() { from } else { records.next() };
+        let next = if events.is_empty() { from } else { up_to(records.next()) };
         let turn = Turn::new(books, &mut self.cache, self.rules.as_ref(), self.options, &events);
         let taken = turn.take(|| due(books, first_deadline, now), now, next)?;
-        let Taken { changes, deadlines, first_listed } = taken;
-        if self.log.next().since(next) < self.options.behind {
-            self.books.begin(changes)?;
-            self.books.wait()?;
+        let Taken { changes, deadlines, first_listed, breaches } = taken;
+        if self.has_caught_up(next) {
+            self.books.commit(&changes)?;
         } else {
             self.books.hold(changes, self.options.held_bytes, self.options.held_turns)?;
         }
+        self.breaches.append(breaches);
         if deadlines < TURN_DEADLINES {
             // All up to now have rung.
             self.first_deadline = now;
@@ -153,6 +198,22 @@ impl Worker {
         self.books.offset()
     }
 
+    /// Says whether so many events wait that what turns write is held.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        !self.has_caught_up(self.books.offset())
+    }
+
+    fn has_caught_up(&self, offset: Offset) -> bool {
+        self.log.next().since(offset) < self.options.behind
+    }
+
+    /// Returns the laws that did not hold for what was stated since the last call. What is stated once more after an error
+    /// is counted once more.
+    pub fn take_breaches(&mut self) -> Breaches {
+        std::mem::take(&mut self.breaches)
+    }
+
     /// Makes all turns so far durable by themselves, and returns up to where the log is needed no more.
     pub fn sync(&mut self) -> Result<Offset, EngineError> {
         let synced = self.books.sync();
@@ -162,32 +223,42 @@ impl Worker {
         Ok(synced?)
     }
 
-    /// Takes one turn with the events of one app before an offset of the log, and nothing else.
-    pub(crate) fn turn_of(&mut self, app: &str, until: Offset) -> Result<(), EngineError> {
-        let turned = self.try_turn_of(app, until);
+    /// Takes one turn with the events of one app before an offset of the log, and nothing else; returns how many were passed
+    /// over, since they are of somebody who was erased.
+    pub(crate) fn turn_of(&mut self, app: &str, until: Offset, erased: &Erased) -> Result<u64, EngineError> {
+        let turned = self.try_turn_of(app, until, erased);
         if turned.is_err() {
             self.let_go();
         }
         turned
     }
 
-    fn try_turn_of(&mut self, app: &str, until: Offset) -> Result<(), EngineError> {
+    fn try_turn_of(&mut self, app: &str, until: Offset, erased: &Erased) -> Result<u64, EngineError> {
         let records = match self.log.read(self.books.offset(), self.options.turn_bytes) {
             Err(StoreError::Quarantined { offsets }) => {
                 self.books.wait()?;
-                return Ok(self.books.commit(&Changes::up_to(offsets.end.min(until)))?);
+                self.books.commit(&Changes::up_to(offsets.end.min(until)))?;
+                return Ok(0);
             }
             records => records?,
         };
-        let mut events = Vec::new();
+        let (mut events, mut passed_over) = (Vec::new(), 0);
         for (offset, bytes) in records.iter().filter(|(offset, _)| *offset < until) {
-            let event = Record::read(bytes).ok_or(EngineError::BadRecord { offset })?;
-            events.extend((event.app == app).then_some(event));
+            let heading = Heading::read(offset, bytes)?;
+            if heading.app != app {
+                continue;
+            }
+            match erased.leaves(heading.record()?, offset) {
+                Some(record) => events.push(heading.with(record.link_from)),
+                None => passed_over += 1,
+            }
         }
         let turn = Turn::new(&self.books, &mut self.cache, self.rules.as_ref(), self.options, &events);
         let taken = turn.take(|| Ok(Vec::new()), Timestamp::MIN, records.next().min(until))?;
         self.first_deadline = Timestamp::MIN;
-        Ok(self.books.begin(taken.changes)?)
+        self.books.begin(taken.changes)?;
+        self.breaches.append(taken.breaches);
+        Ok(passed_over)
     }
 
     /// Rings for those who are due at `now`, for some of them where there are many, and says for how many.
@@ -195,8 +266,8 @@ impl Worker {
         let (books, first) = (&self.books, self.first_deadline);
         let turn = Turn::new(books, &mut self.cache, self.rules.as_ref(), self.options, &[]);
         let taken = turn.take(|| due(books, first, now), now, books.offset())?;
-        self.books.begin(taken.changes)?;
-        self.books.wait()?;
+        self.books.commit(&taken.changes)?;
+        self.breaches.append(taken.breaches);
         Ok(taken.deadlines)
     }
 
@@ -207,11 +278,36 @@ impl Worker {
     }
 
     /// Takes over some more of a restatement, at most about so many keys, and says whether all is done. Until then no turn
-    /// may be taken.
-    pub fn take_over(&mut self, restatement: &mut Restatement, most: usize) -> Result<bool, EngineError> {
+    /// may be taken. What differs is told in the feed as at `now`.
+    pub fn take_over(
+        &mut self,
+        restatement: &mut Restatement,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<bool, EngineError> {
         self.books.wait()?;
         self.let_go();
-        restatement.take_over(&self.books, most)
+        self.breaches.append(restatement.take_breaches());
+        restatement.take_over(&self.books, now, most)
+    }
+
+    /// Drops what is old from the beginning of an app's feed, at most so many statements. To be called between two turns.
+    ///
+    /// What was dropped is durable as a turn is. After an error nothing was dropped, and it may be tried again.
+    pub fn sweep(&mut self, app: &str, sweep: Sweep, most: usize) -> Result<Swept, EngineError> {
+        let swept = self.try_sweep(app, sweep, most);
+        if swept.is_err() {
+            self.let_go();
+        }
+        swept
+    }
+
+    fn try_sweep(&mut self, app: &str, sweep: Sweep, most: usize) -> Result<Swept, EngineError> {
+        let (changes, swept) = sweep::sweep(&self.books, app, sweep, most)?;
+        if 0 < swept.dropped {
+            self.books.commit(&changes)?;
+        }
+        Ok(swept)
     }
 
     fn skip(&self, end: Offset) -> Result<Turned, EngineError> {
@@ -221,9 +317,26 @@ impl Worker {
     }
 }
 
-/// Returns who is listed under a deadline that has passed.
+/// Returns who is listed under a deadline that has passed, so many of them at most as one turn takes.
 fn due(books: &Trailing, first: Timestamp, now: Timestamp) -> Result<Vec<Due>, EngineError> {
-    let listed = books.scan(&keys::deadlines(), Some(&keys::before_deadlines(first)), TURN_DEADLINES)?;
-    let read = listed.iter().filter_map(|(key, _)| keys::read_deadline(key));
-    Ok(read.take_while(|(at, _, _)| *at <= now).collect())
+    let (mut due, mut after) = (Vec::new(), keys::before_deadlines(first));
+    // Most often few have passed: then few of those to come are looked at.
+    let mut page = FIRST_DEADLINES;
+    while due.len() < TURN_DEADLINES {
+        let most = page.min(TURN_DEADLINES - due.len());
+        let mut listed = books.scan(&keys::deadlines(), Some(&after), most)?;
+        for (key, _) in &listed {
+            match keys::read_deadline(key) {
+                Some(one) if one.0 <= now => due.push(one),
+                Some(_) => return Ok(due),
+                None => {}
+            }
+        }
+        match listed.pop() {
+            Some((last, _)) if listed.len() + 1 == most => after = last,
+            _ => break,
+        }
+        page *= 4;
+    }
+    Ok(due)
 }

@@ -8,7 +8,7 @@ mod house;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dwell_core::event::{EventKind, Weight, is_late};
+use dwell_core::event::{EventKind, is_late};
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
 use dwell_engine::{AppRules, Series, SessionRow};
@@ -167,11 +167,7 @@ fn assert_as_one_reading(house: &House, said: &[Said], links: &[Linked], sent: &
     assert_eq!(numbers.duplicate, (in_time().count() - names.len()) as u64);
     assert_eq!(sum(house, Series::Started), all.len() as i64 + open_in_all);
     assert_eq!(sum(house, Series::Ended), all.len() as i64);
-    for (series, unit) in [(Series::ActiveByHour, 60), (Series::ActiveByDay, 24 * 60)] {
-        let when = |said: &&Said| (said.user, (BEGIN / MINUTE + said.minute).div_euclid(unit));
-        let active = as_people.iter().filter(|said| said.kind.weight() != Weight::Silent);
-        assert_eq!(sum(house, series), active.map(|said| when(&said)).collect::<BTreeSet<_>>().len() as i64);
-    }
+    assert_eq!(active_users(&desk), active_users_of(&heard(&as_people), &Zone::default()));
     assert_eq!(quarters(&desk), quarters_of(&all, open_in_all));
     assert_parts_are(&desk, model.values().flat_map(|(closed, _)| closed));
     let days = desk.lengths(APP, ever(), 10_000).unwrap();
@@ -270,6 +266,11 @@ proptest! {
         let curve = desk.lab(APP).unwrap().curve();
         let at_ten_minutes = curve.iter().find(|point| point.timeout.as_secs() == 600).unwrap();
         prop_assert_eq!(at_ten_minutes.sessions, rows.len() as u64);
+        // Somebody is counted wherever anything happened, and nobody for nothing.
+        let kept: Vec<Said> = said.iter().filter(in_time).enumerate().map(|(user, said)| Said { user, ..said.clone() }).collect();
+        let (active, most) = (active_users(&desk), active_users_of(&heard(&kept), &Zone::default()));
+        prop_assert_eq!(active.keys().collect::<Vec<_>>(), most.keys().collect::<Vec<_>>());
+        prop_assert!(active.iter().all(|(place, count)| (1..=most[place]).contains(count)), "{:?} {:?}", active, most);
         let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.session_id.clone(), row)).collect();
         prop_assert_eq!(followed(&house), rows);
     }
@@ -338,6 +339,9 @@ fn what_was_settled_with_somebody_stays_with_them() {
     house.work(later + 100);
     assert_eq!((starts(&house, "user1"), starts(&house, "user2")), (vec![0, later], vec![15]));
     assert_eq!(rows_of(&house, "user1", later + 100).len() + rows_of(&house, "user2", later + 100).len(), 3);
+    // In the hour and on the day of the first two, both were there.
+    let there = heard(&[action(1, 0, 0), action(2, 15, 1), action(1, later, 2)]);
+    assert_eq!(active_users(&house.desk()), active_users_of(&there, &Zone::default()));
 }
 
 #[test]

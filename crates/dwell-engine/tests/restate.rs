@@ -38,11 +38,13 @@ fn restate(house: &House, rules: &Arc<AppRules>, now: i64, most: usize, commits:
     let options =
         WorkerOptions { turn_bytes: 300, cache_bytes: 2_000, fill, users_a_thread: 1, ..WorkerOptions::default() };
     let anew = Arc::new(MemoryBooks::default());
-    let mut restatement = Restatement::new(APP, house.log.clone(), anew, Arc::new(rules.clone()), options);
+    let mut restatement =
+        Restatement::new(APP, house.log.clone(), anew, Arc::new(rules.clone()), Arc::default(), options);
     let mut worker = house.worker.borrow_mut();
     while !restatement.read(worker.offset()).unwrap() {}
     restatement.ring(Timestamp::from_micros(BEGIN + now * MINUTE)).unwrap();
-    (0..commits).any(|_| worker.take_over(&mut restatement, most).unwrap())
+    let told_at = |now: i64| Timestamp::from_micros(BEGIN + now * MINUTE + 1);
+    (0..commits).any(|_| worker.take_over(&mut restatement, told_at(now), most).unwrap())
 }
 
 proptest! {
@@ -118,6 +120,7 @@ proptest! {
             prop_assert_eq!(sum, closed_in_all);
         }
         prop_assert_eq!(quarters(&house.desk()), quarters_of(&rows, 0));
+        prop_assert_eq!(active_users(&house.desk()), active_users_of(&heard(&kept), &Zone::default()));
         prop_assert_eq!(house.desk().lab(APP).unwrap(), lab_under(&kept, 3, &rules));
         let known: BTreeMap<_, _> = rows.into_iter().map(|row| (row.session_id.clone(), row)).collect();
         prop_assert_eq!(followed(&house), known);
@@ -134,7 +137,8 @@ fn a_log_that_lost_its_beginning_is_refused() {
     assert_eq!(first, house.log.next());
     let anew = Arc::new(MemoryBooks::default());
     let rules = Arc::new(rules_with(20));
-    let mut restatement = Restatement::new(APP, house.log.clone(), anew, rules, WorkerOptions::default());
+    let mut restatement =
+        Restatement::new(APP, house.log.clone(), anew, rules, Arc::default(), WorkerOptions::default());
     assert!(restatement.read(house.worker.borrow().offset()).is_err());
     assert_eq!(house.sessions("user0").len(), 1);
 }

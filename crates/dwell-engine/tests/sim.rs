@@ -95,13 +95,14 @@ proptest! {
         let days = desk.lengths(APP, ever, 10_000).unwrap();
         let in_days: Vec<i64> = days.iter().map(|(_, counts)| counts.sessions()).filter(|count| *count != 0).collect();
         prop_assert_eq!(in_days, ended_by_day(&rows));
+        prop_assert_eq!(active_users(&desk), active_users_of(&heard(&said), &Zone::default()));
         // The live lab is the lab of all events in order.
         prop_assert_eq!(desk.lab(APP).unwrap(), lab(&said, 3));
         // Who follows the feed knows the same sessions in the end.
         let mut known = BTreeMap::new();
         for (_, statement) in desk.feed(APP, 0, 10_000).unwrap() {
             match statement.news {
-                News::Started(_) => {}
+                News::Started(_) | News::UserErased | News::Erased => {}
                 News::Ended(row) | News::Amended(row) => {
                     known.insert(row.session_id.clone(), row);
                 }
@@ -281,6 +282,47 @@ fn a_session_ends_at_its_deadline_without_another_event() {
     house.work(10);
     let rows = house.sessions("user0");
     assert_eq!((rows.len(), rows[0].end_reason.as_str()), (1, "timed_out"));
+}
+
+#[test]
+fn all_whose_deadline_has_passed_end_however_many_they_are() {
+    // More than are looked at first, and more than that again; one who comes later stays.
+    for people in [63, 64, 65, 400] {
+        let house = House::new();
+        let all: Vec<Said> = (0..people).map(|user| action(user, 0, user)).collect();
+        house.say(&all, None);
+        house.work(0);
+        house.say(&[action(people, 30, people)], None);
+        house.work(31);
+        let ended = (0..=people).filter(|number| house.sessions(&user(*number)).len() == 1).count();
+        assert_eq!(ended, people, "of {people}");
+    }
+}
+
+#[test]
+fn a_statement_says_when_it_was_made_and_not_when_it_was_so() {
+    let house = House::new();
+    // It came in three minutes after it happened, and was read later still.
+    house.say_at(&[action(0, 0, 0)], None, |_| 3);
+    house.work(8);
+    // The bell was late by two minutes.
+    house.work(12);
+    let told = |from: u64| -> Vec<(i64, &str)> {
+        let minute = |at: Timestamp| (at.as_micros() - BEGIN) / MINUTE;
+        let told = house.desk().feed(APP, from, 10).unwrap();
+        told.iter().map(|(_, told)| (minute(told.at), told.news.word())).collect()
+    };
+    let (began, ended) = ("session.started", "session.ended");
+    assert_eq!(told(0), [(3, began), (12, ended)]);
+    // While events are read, the bell goes by the last of them.
+    house.say_at(&[action(0, 14, 1)], None, |_| 14);
+    house.work(14);
+    house.say_at(&[action(1, 999, 2)], None, |_| 999);
+    house.work(2_000);
+    let mut told = told(2);
+    // Of two people in one turn, either may come first.
+    told.sort_unstable();
+    assert_eq!(told, [(14, began), (999, ended), (999, began), (2_000, ended)]);
 }
 
 #[test]

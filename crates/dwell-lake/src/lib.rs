@@ -4,6 +4,7 @@
 //! [`batch::EventBatch`], what every reader hands on.
 
 pub mod batch;
+pub mod compare;
 pub mod handover;
 pub mod in_order;
 pub mod lab;

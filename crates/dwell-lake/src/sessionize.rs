@@ -187,6 +187,11 @@ impl Tally {
         self.outcomes.iter().sum()
     }
 
+    /// Counts copies that were left out before they came here.
+    pub(crate) fn repeat(&mut self, copies: u64) {
+        self.outcomes[3] += copies;
+    }
+
     fn leave_out(&mut self, left_out: LeftOut) {
         self.outcomes[3] += left_out.duplicates;
         self.outcomes[4] += left_out.late;
@@ -224,6 +229,11 @@ impl<'q, S: SessionSink> Sessionize<'q, S> {
     /// Begins with nothing.
     pub fn new(question: &'q Question, tally: Tally, sink: S) -> Self {
         Sessionize { question, tally, sink, broken: None, joined: 0, taken: Vec::new() }
+    }
+
+    /// Returns the places of the events of the latest user that counted, and of handovers, which are beyond all events.
+    pub(crate) fn taken(&self) -> &[u32] {
+        &self.taken
     }
 
     fn actions(&mut self, user: &str, moments: &[Timestamp]) {

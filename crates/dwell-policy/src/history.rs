@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dwell_core::event::EventKind;
 use dwell_core::policy::{Policy, Version};
-use dwell_core::time::Timestamp;
+use dwell_core::time::{Span, Timestamp};
 
 use crate::text::Single;
 
@@ -133,6 +133,15 @@ impl History {
         Policy::from_versions(before.cloned().chain(own).collect())
     }
 
+    /// Returns the least lateness that any version allows which held, holds or will, and those of `base` among them: what came
+    /// within it is late by none of them.
+    #[must_use]
+    pub fn least_lateness(&self, base: &Policy) -> Span {
+        let own = self.line.iter().map(|held| &held.says.version);
+        let lateness = own.chain(base.versions()).map(|version| version.rules.allowed_lateness);
+        lateness.min().unwrap_or(Span::ZERO)
+    }
+
     /// Returns what the version that holds at a moment says of names of events; `None` before the first one.
     #[must_use]
     pub fn words_at(&self, at: Timestamp) -> Option<&BTreeMap<String, EventKind>> {
@@ -192,6 +201,26 @@ mod tests {
         let states: Vec<State> = history.puts().iter().map(|put| history.state_of(put, at(20))).collect();
         assert_eq!(states, [State::Past, State::InForce, State::Planned]);
         assert_eq!([9, 10, 30].map(|moment| history.in_force_at(at(moment))), [None, Some(1), Some(3)]);
+    }
+
+    #[test]
+    fn the_least_lateness_is_that_of_the_strictest_version_in_the_past_or_to_come() {
+        let mut history = History::default();
+        assert_eq!(history.least_lateness(&Policy::default()), Span::from_hours(72));
+        for (number, from, lateness) in [(1, 10, "24h"), (2, 20, "96h"), (3, 50, "48h")] {
+            let put = Put {
+                number,
+                written_at: at(0),
+                author: "ada".to_owned(),
+                note: String::new(),
+                effective_from: at(from),
+                restores: None,
+            };
+            history.add(put, read_single(&format!("allowed_lateness = \"{lateness}\"")).unwrap(), 1);
+        }
+        assert_eq!(history.least_lateness(&Policy::default()), Span::from_hours(24));
+        let base = read("allowed_lateness = \"1h\"", &TimeZone::UTC).unwrap().policy;
+        assert_eq!(history.least_lateness(&base), Span::from_hours(1), "it held before the first version");
     }
 
     #[test]

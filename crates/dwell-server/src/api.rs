@@ -200,11 +200,12 @@ pub(crate) async fn series(State(house): State<Arc<House>>, headers: HeaderMap, 
         ("sessions_ended", "minute") => (Series::Ended, 60),
         ("sessions_ended", "hour") => (Series::Ended, 3_600),
         ("sessions_ended", "day") => (Series::Ended, 86_400),
+        ("active_users", "minute") => (Series::ActiveByMinute, 60),
         ("active_users", "hour") => (Series::ActiveByHour, 3_600),
         ("active_users", "day") => (Series::ActiveByDay, 86_400),
         (metric, by) => {
             return Err(Problem::bad_request(format!(
-                "there is no series of {metric} by {by}: sessions_started and sessions_ended go by minute, hour or day, active_users by hour or day"
+                "there is no series of {metric} by {by}: sessions_started, sessions_ended and active_users go by minute, hour or day"
             )));
         }
     };
@@ -232,16 +233,18 @@ pub(crate) struct FeedAsked {
     limit: Option<usize>,
 }
 
-/// The session feed, page by page.
+/// The session feed, page by page: from its beginning, or after a place that is still in it.
 pub(crate) async fn feed(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Answer {
     let app = reader_of(&house, &headers, &uri)?;
     let asked: FeedAsked = asked_in(&uri)?;
     let most = asked.limit.unwrap_or(USUAL_PAGE).clamp(1, LONGEST_PAGE);
-    let statements = house.desk.feed(&app, asked.after.map_or(0, |after| after.saturating_add(1)), most)?;
+    let first = house.desk.feed_first(&app)?;
+    let statements = house.desk.feed(&app, asked.after.map_or(first, |after| after.saturating_add(1)), most)?;
+    let next = house.desk.numbers(&app)?.next;
     let last = statements.last().map(|(number, _)| *number).or(asked.after);
     let statements: Vec<Value> =
         statements.iter().map(|(number, statement)| statement_json(*number, statement)).collect();
-    Ok(Json(json!({ "statements": statements, "after": last })))
+    Ok(Json(json!({ "statements": statements, "after": last, "first": first, "next": next })))
 }
 
 /// Reads the query. Only after the key was seen: who may not read is not told what could be asked.
@@ -250,7 +253,7 @@ pub(crate) fn asked_in<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     read.map(|Query(asked)| asked).map_err(|error| Problem::bad_request(error.body_text()))
 }
 
-fn user_json(view: &UserView) -> Value {
+pub(crate) fn user_json(view: &UserView) -> Value {
     let totals = &view.totals;
     let presence = match view.presence {
         Engagement::Foreground => json!({ "state": "foreground" }),
@@ -290,7 +293,7 @@ fn open_json(open: &OpenSession) -> Value {
     })
 }
 
-fn row_json(row: &SessionRow) -> Value {
+pub(crate) fn row_json(row: &SessionRow) -> Value {
     json!({
         "session_id": row.session_id,
         "ordinal": row.ordinal,
@@ -311,11 +314,13 @@ fn row_json(row: &SessionRow) -> Value {
 }
 
 pub(crate) fn statement_json(number: u64, statement: &Statement) -> Value {
-    let mut told = json!({ "number": number, "type": statement.news.word(), "user": statement.user });
-    match &statement.news {
+    let Statement { at, user, news } = statement;
+    let mut told = json!({ "number": number, "at": when(at.as_micros()), "type": news.word(), "user": user });
+    match news {
         News::Started(at) => told["started_at"] = json!(when(*at)),
         News::Ended(row) | News::Amended(row) => told["session"] = row_json(row),
         News::Retracted(id) => told["session_id"] = json!(id),
+        News::UserErased | News::Erased => {}
     }
     told
 }

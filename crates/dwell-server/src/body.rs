@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use crate::House;
+use crate::door::Slow;
 use crate::problem::Problem;
 
 /// A path, what answers there, and the methods by which it is asked.
@@ -22,7 +23,10 @@ pub(crate) async fn read(house: &House, body: Body, most: usize) -> Result<Bytes
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(most)),
         Ok(Err(error)) => Err(Problem::bad_request(format!("the body could not be read: {error}"))),
-        Err(_elapsed) => Err(Problem::too_slow()),
+        Err(_elapsed) => {
+            house.connections.time_out(Slow::Body);
+            Err(Problem::too_slow())
+        }
     }
 }
 

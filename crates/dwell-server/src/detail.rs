@@ -6,6 +6,8 @@
 
 mod answer;
 mod counting;
+mod difference;
+pub(crate) mod preview;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +31,7 @@ use crate::auth::asked_about;
 use crate::body::on_disk;
 use crate::detail::answer::{Asked, counted_json};
 use crate::detail::counting::{ALL_DONE, Detail, Order, count};
+use crate::detail::preview::{Candidate, Preview};
 use crate::lab::{in_force, read_one};
 use crate::problem::Problem;
 
@@ -40,6 +43,9 @@ const FRESH_FOR: Span = Span::from_minutes(1);
 
 /// And for so many times as long as it took, so that a large app does not count all the time.
 const REST: i64 = 20;
+
+/// What is said where our own program is wrong.
+const BROKEN: &str = "a promise between our own lines was broken; what it was stands in the server's own log";
 
 #[derive(Deserialize)]
 pub(crate) struct DetailAsked {
@@ -113,9 +119,20 @@ pub(crate) struct Details(Mutex<Desks>);
 struct Desks {
     /// That which was asked for last comes last.
     kept: Vec<Arc<Detail>>,
-    under_way: Option<(String, Arc<AtomicU32>)>,
-    /// The last app that could not be counted: when, and why.
-    failed: Option<(String, Timestamp, String)>,
+    previews: Vec<Arc<Preview>>,
+    /// One thing at a time, so that the memory for one is enough.
+    under_way: Option<(Work, Arc<AtomicU32>)>,
+    /// The last that could not be counted: when, and why.
+    failed: Option<(Work, Timestamp, String)>,
+}
+
+/// What is counted.
+#[derive(Clone, PartialEq, Eq)]
+enum Work {
+    /// The lab of an app.
+    Detail(String),
+    /// What another policy would do.
+    Preview(Candidate),
 }
 
 struct Looked {
@@ -134,17 +151,21 @@ impl Details {
 /// Returns what there is, and begins to count anew where that is too old and nothing else is being counted.
 fn look(house: &Arc<House>, order: Order, now: Timestamp) -> Looked {
     let mut desks = house.details.lock();
+    // It may name somebody who was erased since.
+    let latest = house.erasures.latest(&order.app);
+    desks.kept.retain(|detail| detail.order.app != order.app || detail.erasures == latest);
     let place = desks.kept.iter().position(|detail| detail.order.app == order.app);
     let detail = place.map(|place| desks.kept.remove(place));
     desks.kept.extend(detail.clone());
-    let failed = desks.failed.as_ref().filter(|(app, _, _)| *app == order.app);
+    let work = Work::Detail(order.app.clone());
+    let failed = desks.failed.as_ref().filter(|(failed, _, _)| *failed == work);
     let rests = failed.is_some_and(|(_, at, _)| now < at.plus(FRESH_FOR));
     let failed = failed.map(|(_, _, why)| why.clone());
     let is_fresh = detail.as_ref().is_some_and(|detail| is_fresh(detail, &order, house, now));
     if desks.under_way.is_none() && !is_fresh && !rests {
-        begin(house, &mut desks, order.app.clone(), order);
-    } else if desks.under_way.as_ref().is_some_and(|(app, _)| *app != order.app) {
-        // Another app is being counted: whoever asks comes again.
+        begin(house, &mut desks, order);
+    } else if desks.under_way.as_ref().is_some_and(|(under_way, _)| *under_way != work) {
+        // Another one is being counted: whoever asks comes again.
         return Looked { detail, done: None, failed };
     }
     let done = desks.under_way.as_ref().map(|(_, done)| done.load(Ordering::Relaxed));
@@ -152,15 +173,20 @@ fn look(house: &Arc<House>, order: Order, now: Timestamp) -> Looked {
 }
 
 fn is_fresh(detail: &Detail, order: &Order, house: &House, now: Timestamp) -> bool {
-    let took = detail.counted_at.since(detail.order.began);
-    let rest = Span::from_micros(took.as_micros().saturating_mul(REST)).max(FRESH_FOR);
     let holds = detail.order.version == order.version && detail.order.in_force == order.in_force;
-    holds && (detail.read_up_to == house.desk.offset() || now < detail.counted_at.plus(rest))
+    holds && (detail.read_up_to == house.desk.offset() || rests((detail.order.began, detail.counted_at), now))
 }
 
-fn begin(house: &Arc<House>, desks: &mut Desks, app: String, order: Order) {
+/// Says whether what was counted between two moments is shown for a while yet, though there are new events.
+fn rests((began, counted_at): (Timestamp, Timestamp), now: Timestamp) -> bool {
+    let took = counted_at.since(began);
+    now < counted_at.plus(Span::from_micros(took.as_micros().saturating_mul(REST)).max(FRESH_FOR))
+}
+
+fn begin(house: &Arc<House>, desks: &mut Desks, order: Order) {
     let done = Arc::<AtomicU32>::default();
-    desks.under_way = Some((app.clone(), done.clone()));
+    let app = order.app.clone();
+    desks.under_way = Some((Work::Detail(app.clone()), done.clone()));
     let weak = Arc::downgrade(house);
     let thread = std::thread::Builder::new().name("detail".to_owned());
     if let Err(error) = thread.spawn(move || run(&weak, app, order, &done)) {
@@ -187,18 +213,16 @@ fn run(house: &Weak<House>, app: String, order: Order, done: &AtomicU32) {
             return;
         }
         Ok(Err(error)) => error.to_string(),
-        Err(_panic) => {
-            "a promise between our own lines was broken; what it was stands in the server's own log".to_owned()
-        }
+        Err(_panic) => BROKEN.to_owned(),
     };
     warn!(app, error = %why, "the lab could not be counted");
-    desks.failed = Some((app, (house.clock)(), why));
+    desks.failed = Some((Work::Detail(app), (house.clock)(), why));
 }
 
 /// Lets others go first: whoever sends events, and the engine.
-fn be_nice() {
+pub(crate) fn be_nice() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10) {
-        warn!(%error, "the lab is counted at the usual priority");
+        warn!(%error, "what can wait goes on at the usual priority");
     }
 }

@@ -1,6 +1,8 @@
 //! The socket: who may come in, and how long they may take.
 
+mod connections;
 mod guard;
+mod line;
 mod pace;
 
 use std::future::Future;
@@ -8,14 +10,15 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 
+pub use connections::{Connections, Slow};
 use guard::{Guard, Spoken};
+use line::Listening;
 use pace::Patience;
 
 /// How connections are taken.
@@ -25,8 +28,8 @@ pub struct Door {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The most connections at once. One more is told to come again, or, where TLS is spoken, closed.
     pub connections: usize,
-    /// Counts those for whom there was no place.
-    pub turned_away: Arc<AtomicU64>,
+    /// Counts what becomes of connections.
+    pub counted: Arc<Connections>,
     /// How long a client may take for the first byte of a connection, TLS included.
     pub first_byte_timeout: Duration,
     /// How long for all of a header.
@@ -36,6 +39,10 @@ pub struct Door {
     /// How long requests under way may take at the end.
     pub stop_timeout: Duration,
 }
+
+/// How much later it is looked once more whether a first request has come: `pace.rs` is first, and counts. This is what
+/// is left if it should fail.
+const LATER: Duration = Duration::from_secs(1);
 
 /// The largest header of a request, and how many lines it may have.
 const HEADER_BYTES: usize = 32 << 10;
@@ -57,18 +64,17 @@ pub async fn serve(
             handle.graceful_shutdown(Some(patience));
         }
     });
-    let patience = Patience { idle: door.idle_timeout, head: door.header_timeout };
-    let guard = Guard::new(
-        door.connections,
-        if door.tls.is_some() { Spoken::Tls } else { Spoken::Plain },
-        door.turned_away.clone(),
-        patience,
-    );
+    let first = door.first_byte_timeout.max(door.header_timeout);
+    let patience = Patience { first, idle: door.idle_timeout, head: door.header_timeout };
+    let spoken = if door.tls.is_some() { Spoken::Tls } else { Spoken::Plain };
+    let guard = Guard::new(door.connections, spoken, door.counted.clone());
+    let counted = door.counted.clone();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     match &door.tls {
         None => {
-            let mut server = axum_server::from_tcp(listener)?.acceptor(guard).handle(handle);
-            server = server.first_request_timeout(door.first_byte_timeout.max(door.header_timeout));
+            let acceptor = Listening::new(guard, patience, counted);
+            let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
+            server = server.first_request_timeout(first.saturating_add(LATER));
             bound(server.http_builder(), &door);
             server.serve(service).await
         }
@@ -79,8 +85,9 @@ pub async fn serve(
                 io::Error::new(error.kind(), format!("the certificate and key in {files} cannot be used: {error}"))
             })?;
             let acceptor = RustlsAcceptor::new(config).handshake_timeout(door.first_byte_timeout).acceptor(guard);
+            let acceptor = Listening::new(acceptor, patience, counted);
             let mut server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
-            server = server.first_request_timeout(door.first_byte_timeout.max(door.header_timeout));
+            server = server.first_request_timeout(first.saturating_add(LATER));
             bound(server.http_builder(), &door);
             server.serve(service).await
         }

@@ -1,6 +1,5 @@
 //! The street door: a body comes in, and is acknowledged when the log has kept it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -8,16 +7,17 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dwell_core::event::EventKind;
-use dwell_core::time::Span;
+use dwell_core::time::{Span, Timestamp};
 use dwell_dialect::answer::{self, Fates};
 use dwell_dialect::endpoint::Endpoint;
 use dwell_dialect::envelope::{self, EnvelopeError};
 use dwell_dialect::event::{Event, MessageId};
 use dwell_dialect::rejection::{Reason, Rejection};
 use dwell_dialect::segment::{self, Decoded};
-use dwell_engine::Record;
+use dwell_engine::{Record, TRACES};
 use dwell_keys::app::App;
 use dwell_store::Batch;
+use tracing::{Instrument, trace_span};
 
 use crate::House;
 use crate::auth::{presented_key, writer_of};
@@ -88,7 +88,7 @@ async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem
         house.counts.reject(&app, rejection.reason.word(), 1);
         return Ok(json(status_of(rejection), answer::failure(rejection)));
     }
-    let duplicates = keep(house, &app, &decoded).await?;
+    let duplicates = keep(house, &app, &decoded, received_at).await?;
     house.counts.receive(&app, decoded.received() as u64);
     house.counts.duplicate(&app, duplicates.len() as u64);
     for rejection in &decoded.rejections {
@@ -100,23 +100,27 @@ async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem
     Ok(json(StatusCode::OK, answer::success(&fates)))
 }
 
-/// Appends all events to the log, and returns which of them came twice in this body.
-async fn keep(house: &House, app: &str, decoded: &Decoded<'_>) -> Result<Vec<u32>, Problem> {
+/// Appends all events to the log that are no repetitions, and returns which of them are.
+async fn keep(house: &House, app: &str, decoded: &Decoded<'_>, received_at: Timestamp) -> Result<Vec<u32>, Problem> {
+    let records = decoded.events.iter().map(|event| record_of(app, event));
+    let mut heard = house.lately.hear(records, received_at, house.least_lateness(app)?);
+    house.lately.tell(&mut heard, house.erasures.spared_from());
     let mut batch = Batch::new();
     let mut duplicates = Vec::new();
     let mut bytes = Vec::new();
-    let mut seen = HashSet::new();
-    for event in &decoded.events {
-        if seen.insert((event.user(), event.message_id.as_str())) {
+    for (event, is_known) in decoded.events.iter().zip(heard.known()) {
+        if is_known {
+            duplicates.push(event.index);
+        } else {
             record_of(app, event).write(&mut bytes);
             batch.push(&bytes);
-        } else {
-            duplicates.push(event.index);
         }
     }
-    drop(seen);
     if !batch.is_empty() {
-        house.log.append(batch).await?;
+        let span = trace_span!(target: TRACES, "append", records = batch.len() as u64);
+        let offset = async { house.log.append(batch).await }.instrument(span).await?;
+        // Not a moment before: whoever is told of a duplicate may forget the event.
+        house.lately.remember(&mut heard, offset);
     }
     Ok(duplicates)
 }

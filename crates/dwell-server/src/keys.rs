@@ -149,8 +149,8 @@ async fn revoke(
     .await
 }
 
-/// Returns the app whose keys somebody may change, and their name.
-fn admin_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Arc<App>, String), Problem> {
+/// Returns the app that somebody may change in every way, and their name.
+pub(crate) fn admin_of(house: &House, headers: &HeaderMap, uri: &Uri) -> Result<(Arc<App>, String), Problem> {
     let (asking, app) = asked_about(house, headers, uri)?;
     if asking.may(Scope::AdminApp, &app.id) { Ok((app, asking.name())) } else { Err(Problem::may_not(Scope::AdminApp)) }
 }

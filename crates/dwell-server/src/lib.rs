@@ -15,9 +15,14 @@ mod demo;
 mod detail;
 mod document;
 pub mod door;
+mod erase;
+pub mod erasures;
+mod export;
+mod history;
 mod ingest;
 mod keys;
 mod lab;
+pub mod lately;
 mod login;
 mod metrics;
 mod overview;
@@ -26,12 +31,13 @@ mod problem;
 mod row;
 mod settings;
 mod stream;
+mod traced;
 mod traffic;
 mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -42,7 +48,7 @@ use axum::routing::{MethodRouter, get};
 use dwell_core::time::Timestamp;
 use dwell_courier::Board;
 use dwell_dialect::limits::Limits;
-use dwell_engine::Desk;
+use dwell_engine::{Breaches, Desk};
 use dwell_keys::accounts::Accounts;
 use dwell_keys::registry::Registry;
 use dwell_policy::policies::{Base, Policies};
@@ -51,9 +57,15 @@ use tower_http::compression::CompressionLayer;
 
 pub use crate::demo::Demo;
 use crate::detail::Details;
+pub use crate::detail::preview::preview_of;
+use crate::erasures::Erasures;
+use crate::export::Exports;
+pub use crate::export::{ExportLines, export_of};
+use crate::lately::Lately;
 use crate::login::Gate;
 use crate::metrics::Counts;
-pub use crate::row::archived;
+pub use crate::row::{archived, left};
+pub use crate::traced::Traced;
 use crate::traffic::Traffic;
 pub use crate::webhooks::{SessionFeed, WORDS};
 
@@ -84,24 +96,37 @@ pub struct House {
     pub stopped: Arc<std::sync::OnceLock<String>>,
     /// Whether the engine waits for the disk, and why. It goes on by itself.
     pub waiting: Arc<RwLock<Option<String>>>,
+    /// Laws that did not hold for sessions that the engine stated since the start.
+    pub breaches: Arc<Mutex<Breaches>>,
     /// Whether somebody told the server to stop: streams end, which would go on for ever.
     pub stopping: Arc<AtomicBool>,
     /// Which app's history is being counted anew, and how much of the log was read for it.
     pub restating: Arc<RwLock<Option<(String, f64)>>>,
+    /// What came in lately: by it repetitions are told.
+    pub lately: Lately,
+    /// Who is to be erased, and who was.
+    pub erasures: Arc<Erasures>,
     /// How webhooks stand.
     pub webhooks: Arc<Board>,
+    /// How many statements of feeds were dropped since the start, because they were older than they are kept.
+    pub swept: Arc<AtomicU64>,
     /// The page of a demo, and whom it is for; other servers have none.
     pub demo: Option<Demo>,
     /// The folder of the archive, where events are looked for that the log has let go; it may not be there.
     pub archive: PathBuf,
     /// What else is worth watching of the machine; empty where nobody says.
     pub machine: Arc<dyn Fn() -> Machine + Send + Sync>,
-    /// How many connections found no place; see [`door::Door`].
-    pub turned_away: Arc<AtomicU64>,
+    /// What the process itself takes; `None` where nobody says.
+    pub process: Arc<dyn Fn() -> Option<Process> + Send + Sync>,
+    /// What became of connections; see [`door::Door`].
+    pub connections: Arc<door::Connections>,
+    /// What of traces was sent to a collector, where there is one.
+    pub traced: Arc<Traced>,
     counts: Counts,
     traffic: Traffic,
     gate: Gate,
     details: Details,
+    exports: Exports,
 }
 
 /// What is to be watched of the log and the disk under it.
@@ -129,6 +154,21 @@ pub struct Machine {
     pub clock_off_seconds: i64,
 }
 
+/// What is to be watched of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Bytes of memory that it has in the machine.
+    pub resident_bytes: u64,
+    /// How long it has worked, on all cores together, for itself and in the system.
+    pub cpu_time: Duration,
+    /// Files and connections that it has open.
+    pub open_fds: u64,
+    /// How many it may have; `None` without such a limit.
+    pub most_fds: Option<u64>,
+    /// When it was started, since 1970 in UTC, by the system's clock.
+    pub started_at: Duration,
+}
+
 impl House {
     /// Puts a house together with the usual limits, the usual policy for apps that have none, and nobody who signs in.
     #[must_use]
@@ -146,17 +186,24 @@ impl House {
             scheme: "http",
             stopped: Arc::default(),
             waiting: Arc::default(),
+            breaches: Arc::default(),
             stopping: Arc::default(),
             restating: Arc::default(),
+            lately: Lately::default(),
+            erasures: Arc::new(Erasures::of(&data)),
             webhooks: Arc::default(),
+            swept: Arc::default(),
             demo: None,
             archive: data.join("archive"),
             machine: Arc::new(Machine::default),
-            turned_away: Arc::default(),
+            process: Arc::new(|| None),
+            connections: Arc::default(),
+            traced: Arc::default(),
             counts: Counts::default(),
             traffic: Traffic::default(),
             gate: Gate::default(),
             details: Details::default(),
+            exports: Exports::default(),
         }
     }
 }
@@ -177,9 +224,9 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 22] {
         ("/v1/lab", get(lab::lab).layer(CompressionLayer::new())),
         ("/v1/lab/detail", get(detail::detail).layer(CompressionLayer::new())),
         ("/v1/users", get(api::users)),
-        ("/v1/users/{user}", get(api::user)),
         ("/v1/users/{user}/sessions", get(api::sessions)),
         ("/v1/users/{user}/phases", get(api::phases)),
+        ("/v1/users/{user}/export", get(export::export)),
         ("/v1/sessions", get(api::feed)),
         ("/v1/sessions/stream", get(stream::stream)),
         ("/v1/webhooks", get(webhooks::webhooks)),
@@ -192,7 +239,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 22] {
 
 /// Returns everything that is answered.
 pub fn router(house: Arc<House>) -> Router {
-    let others = policy::routes().into_iter().chain(login::routes()).chain(keys::routes());
+    let others = policy::routes().into_iter().chain(login::routes()).chain(keys::routes()).chain(erase::routes());
     let others = others.map(|(path, method, _)| (path, method));
     routes()
         .into_iter()

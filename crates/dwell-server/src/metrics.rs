@@ -9,9 +9,10 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
-use crate::House;
+use crate::door::Connections;
 use crate::problem::Problem;
 use crate::traffic::Seen;
+use crate::{House, Process, Traced};
 
 /// What the street door has seen since it was opened, exactly: received = accepted + duplicate + rejected.
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ impl Counts {
         self.of(app, |counts| counts.accepted += count);
     }
 
-    /// Counts messages that came twice in one body.
+    /// Counts messages that came twice in one body, or lately in another.
     pub fn duplicate(&self, app: &str, count: u64) {
         self.of(app, |counts| counts.duplicate += count);
     }
@@ -89,8 +90,11 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
     };
     let requests: Vec<(String, i64)> = traffic.iter().flat_map(answered).collect();
     let waiting = house.waiting.read().unwrap_or_else(PoisonError::into_inner).is_some();
+    let breaches = house.breaches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let violations = breaches.counts().map(|(law, count)| (labels(&[("law", &format!("{law:?}"))]), count as i64));
     let mut outcomes = Vec::new();
     let (mut open, mut users) = (Vec::new(), Vec::new());
+    let (mut feed_first, mut feed_next) = (Vec::new(), Vec::new());
     let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
     let apps: Vec<String> = registry.apps().map(|app| app.id.to_string()).collect();
     drop(registry);
@@ -109,6 +113,9 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         }
         open.push((labels(&[("app", &app)]), numbers.open));
         users.push((labels(&[("app", &app)]), numbers.users));
+        let Ok(first) = house.desk.feed_first(&app) else { continue };
+        feed_first.push((labels(&[("app", &app)]), first as i64));
+        feed_next.push((labels(&[("app", &app)]), numbers.next as i64));
     }
     let written = [
         (
@@ -120,14 +127,28 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         ("dwell_messages_accepted_total", "Messages that the log keeps.", "counter", door(|counts| counts.accepted)),
         (
             "dwell_messages_duplicate_total",
-            "Messages that came twice in one body.",
+            "Messages that came twice in one body, or lately in another.",
             "counter",
             door(|counts| counts.duplicate),
         ),
         ("dwell_messages_rejected_total", "Messages and bodies that were refused.", "counter", rejected),
+        (
+            "dwell_messages_remembered",
+            "Messages that are remembered, so that it is told when they come again.",
+            "gauge",
+            one(house.lately.remembered() as u64),
+        ),
         ("dwell_events_total", "Events that the engine read from the log, by outcome.", "counter", outcomes),
         ("dwell_sessions_open", "Sessions that may still grow.", "gauge", open),
         ("dwell_users", "Users of whom anything is known.", "gauge", users),
+        ("dwell_feed_first", "The number of the oldest statement of the feed that is kept.", "gauge", feed_first),
+        ("dwell_feed_next", "The number that the next statement of the feed will have.", "counter", feed_next),
+        (
+            "dwell_feed_statements_swept_total",
+            "Statements of the feed that were dropped because they were older than they are kept.",
+            "counter",
+            one(house.swept.load(Ordering::Relaxed)),
+        ),
         (
             "dwell_log_next",
             "The number of the next record of the log.",
@@ -152,13 +173,13 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
             "gauge",
             vec![(String::new(), i64::from(waiting))],
         ),
-        ("dwell_http_requests_total", "Requests by what was asked and the hundred of the answer.", "counter", requests),
         (
-            "dwell_connections_refused_total",
-            "Connections that found no place.",
+            "dwell_law_violations_total",
+            "Sessions that break a law, as often as that was seen.",
             "counter",
-            one(house.turned_away.load(Ordering::Relaxed)),
+            violations.collect(),
         ),
+        ("dwell_http_requests_total", "Requests by what was asked and the hundred of the answer.", "counter", requests),
         (
             "dwell_log_failed",
             "1 when the disk of the log failed: no event is taken until the next start.",
@@ -196,9 +217,13 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         ),
     ]
     .iter()
+    .chain(&of_connections(&house.connections))
+    .chain(&of_traces(&house.traced))
     .chain(&of_webhooks(&house))
     .try_for_each(|(name, help, kind, values)| series(name, help, kind, values));
-    written.and_then(|()| durations(&mut out, &traffic)).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let process = (house.process)();
+    let written = written.and_then(|()| durations(&mut out, &traffic)).and_then(|()| of_process(&mut out, process));
+    written.map_err(|error| Problem::bad_request(error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out))
 }
 
@@ -206,7 +231,7 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
 type Series = (&'static str, &'static str, &'static str, Vec<(String, i64)>);
 
 /// What is counted of webhooks: by what became of them, and not by endpoint.
-fn of_webhooks(house: &House) -> [Series; 5] {
+fn of_webhooks(house: &House) -> [Series; 6] {
     let board = &house.webhooks;
     let (kept, forgotten) = board.dead();
     let attempts = board.letters().map(|(kind, count)| (labels(&[("result", kind.word())]), count as i64));
@@ -222,8 +247,76 @@ fn of_webhooks(house: &House) -> [Series; 5] {
             "counter",
             alone(forgotten as i64),
         ),
+        (
+            "dwell_webhook_lost_total",
+            "Numbers of the feed that were dropped before an endpoint's turn had come.",
+            "counter",
+            alone(board.lost() as i64),
+        ),
         ("dwell_webhook_endpoints", "Endpoints of webhooks, by state.", "gauge", states.to_vec()),
     ]
+}
+
+/// What became of connections, and of requests that no room of ours has seen.
+fn of_connections(connections: &Connections) -> [Series; 5] {
+    let alone = |value: u64| vec![(String::new(), value as i64)];
+    let slow = connections.timed_out().into_iter();
+    let slow = slow.map(|(timeout, count)| (labels(&[("timeout", timeout)]), count as i64));
+    let unread = connections.unread().map(|(status, count)| (labels(&[("status", status)]), count as i64));
+    [
+        ("dwell_connections_open", "Connections that have a place.", "gauge", alone(connections.open())),
+        (
+            "dwell_connections_accepted_total",
+            "Connections that found a place.",
+            "counter",
+            alone(connections.accepted()),
+        ),
+        (
+            "dwell_connections_refused_total",
+            "Connections that found no place.",
+            "counter",
+            alone(connections.refused()),
+        ),
+        (
+            "dwell_connections_timed_out_total",
+            "Connections that were closed because the client took too long, by the timeout that it passed.",
+            "counter",
+            slow.collect(),
+        ),
+        (
+            "dwell_http_unread_total",
+            "Requests whose head was not understood, by the status they were answered with.",
+            "counter",
+            unread.collect(),
+        ),
+    ]
+}
+
+/// What of traces was sent. Where there is no collector, both stay at 0.
+fn of_traces(traced: &Traced) -> [Series; 2] {
+    let alone = |value: u64| vec![(String::new(), value as i64)];
+    [
+        ("dwell_trace_spans_sent_total", "Spans that the collector took.", "counter", alone(traced.sent())),
+        (
+            "dwell_trace_spans_dropped_total",
+            "Spans that found no room, or that the collector did not take.",
+            "counter",
+            alone(traced.dropped()),
+        ),
+    ]
+}
+
+/// Writes what the process takes, under the names that Prometheus' own clients give to it.
+fn of_process(out: &mut String, process: Option<Process>) -> std::fmt::Result {
+    let Some(Process { resident_bytes, cpu_time, open_fds, most_fds, started_at }) = process else { return Ok(()) };
+    let mut one = |name: &str, help: &str, kind: &str, value: &dyn std::fmt::Display| {
+        writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
+    };
+    one("process_resident_memory_bytes", "Bytes of memory that the process has.", "gauge", &resident_bytes)?;
+    one("process_cpu_seconds_total", "How long it has worked, on all cores.", "counter", &cpu_time.as_secs_f64())?;
+    one("process_start_time_seconds", "When it was started, since 1970.", "gauge", &started_at.as_secs_f64())?;
+    one("process_open_fds", "Files and connections that it has open.", "gauge", &open_fds)?;
+    most_fds.map_or(Ok(()), |most| one("process_max_fds", "How many it may have open.", "gauge", &most))
 }
 
 /// Writes how long requests took until their answer began, as a histogram of each class that was asked.

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use dwell_core::policy::Standing;
-use dwell_core::time::Timestamp;
+use dwell_core::time::{Span, Timestamp};
 use dwell_core::words::EventWords;
 use dwell_keys::app::App;
 use dwell_policy::calendar::moment;
@@ -28,15 +28,17 @@ use crate::House;
 use crate::api::{PageOf, asked_in, when};
 use crate::auth::{policy_reader_of, policy_writer_of};
 use crate::body::{Route, json_in, on_disk, read};
+use crate::detail::preview::preview;
 use crate::problem::Problem;
 
 /// The largest body: in JSON, a text may be up to twice as long, and a note is short.
-const MOST_BODY_BYTES: usize = 2 * MOST_TEXT_BYTES + (16 << 10);
+pub(crate) const MOST_BODY_BYTES: usize = 2 * MOST_TEXT_BYTES + (16 << 10);
 
 /// Every route of this room.
-pub(crate) fn routes() -> [Route; 5] {
+pub(crate) fn routes() -> [Route; 6] {
     [
         ("/v1/policy", get(current).put(put), &["GET", "PUT"]),
+        ("/v1/policy/preview", post(preview), &["POST"]),
         ("/v1/policy/restating", get(restating).post(restate), &["GET", "POST"]),
         ("/v1/policy/versions", get(versions), &["GET"]),
         ("/v1/policy/versions/{number}", get(version), &["GET"]),
@@ -52,6 +54,13 @@ pub(crate) fn words_of(house: &House, app: &App, at: Timestamp) -> Result<EventW
     let base = if own.is_none() { Some(&house.policies.base().words) } else { None };
     let words = base.into_iter().flatten().chain(&app.names).chain(own.into_iter().flatten());
     Ok(words.map(|(name, kind)| (name.clone(), *kind)).collect())
+}
+
+impl House {
+    /// Returns how old an event of an app may be to be late under none of the versions of its policy.
+    pub(crate) fn least_lateness(&self, app: &str) -> Result<Span, VersionError> {
+        Ok(self.policies.history(app)?.least_lateness(&self.policies.base().policy))
+    }
 }
 
 /// The newest version, which is the one that a put replaces, and which one holds now.
@@ -78,13 +87,7 @@ async fn put(State(house): State<Arc<House>>, request: Request<Body>) -> Result<
     let (app, author) = policy_writer_of(&house, request.headers(), request.uri())?;
     let replaces = replaced_in(request.headers())?;
     let body: PutBody = json_in(&read(&house, request.into_body(), MOST_BODY_BYTES).await?)?;
-    let text = match (body.policy, body.text) {
-        (Some(policy), None) => from_json(&policy).map_err(VersionError::from)?,
-        (None, Some(text)) => text,
-        (Some(_), Some(_)) | (None, None) => {
-            return Err(Problem::bad_request("give either `policy`, as JSON, or `text`, as TOML"));
-        }
-    };
+    let text = text_in(body.policy.as_ref(), body.text)?;
     let from = from_in(&app, body.effective_from.as_deref())?;
     let now = (house.clock)();
     on_disk(move || {
@@ -95,6 +98,17 @@ async fn put(State(house): State<Arc<House>>, request: Request<Body>) -> Result<
         answer(&house.policies, &app, now)
     })
     .await
+}
+
+/// Returns the text of a policy that was given one way or the other.
+pub(crate) fn text_in(policy: Option<&Value>, text: Option<String>) -> Result<String, Problem> {
+    match (policy, text) {
+        (Some(policy), None) => Ok(from_json(policy).map_err(VersionError::from)?),
+        (None, Some(text)) => Ok(text),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(Problem::bad_request("give either `policy`, as JSON, or `text`, as TOML"))
+        }
+    }
 }
 
 #[derive(Deserialize)]

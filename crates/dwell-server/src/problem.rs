@@ -11,6 +11,8 @@ use dwell_policy::error::VersionError;
 use dwell_store::StoreError;
 use serde::Serialize;
 
+use crate::erasures::ErasuresError;
+
 /// What a client is told when a question is not answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Problem {
@@ -20,6 +22,8 @@ pub(crate) struct Problem {
     /// A sentence for people: what, and how to mend it.
     detail: String,
     retry_after: Option<u32>,
+    /// With which number the feed begins, for who asked for an earlier one.
+    first: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -29,11 +33,18 @@ struct Body<'a> {
     status: u16,
     code: &'static str,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<u64>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, code, detail: detail.into(), retry_after: None }
+        Problem { status, code, detail: detail.into(), retry_after: None, first: None }
+    }
+
+    /// Returns the sentence alone, for whoever does not ask over HTTP.
+    pub fn into_detail(self) -> String {
+        self.detail
     }
 
     pub fn no_key() -> Self {
@@ -62,6 +73,11 @@ impl Problem {
     pub fn many_logins() -> Self {
         let detail = "many sign in at this moment: try again";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).again_in(2)
+    }
+
+    pub fn many_exports() -> Self {
+        let detail = "others fetch all that is known of a user at this moment: try again";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).again_in(10)
     }
 
     pub fn not_our_page() -> Self {
@@ -106,6 +122,14 @@ impl Problem {
             "the log begins at record {first}: a history is counted anew from the log, and what came before is not in it any more"
         );
         Problem::new(StatusCode::CONFLICT, "log_dropped", detail)
+    }
+
+    pub fn feed_dropped(first: u64) -> Self {
+        let detail = format!(
+            "the feed begins with number {first}: what came before was older than it is kept, and was dropped; a page without \
+             `after`, or a stream with `from={first}`, goes on there"
+        );
+        Problem { first: Some(first), ..Problem::new(StatusCode::GONE, "feed_dropped", detail) }
     }
 
     pub fn no_cursor() -> Self {
@@ -204,6 +228,17 @@ impl From<VersionError> for Problem {
     }
 }
 
+impl From<ErasuresError> for Problem {
+    fn from(error: ErasuresError) -> Self {
+        let problem = |code| Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string());
+        match &error {
+            ErasuresError::File(FileError::Busy { .. }) => problem("busy").again_in(1),
+            ErasuresError::TooMany => Problem::new(StatusCode::CONFLICT, "too_many_erasures", error.to_string()),
+            ErasuresError::File(_) | ErasuresError::Damaged { .. } => problem("store").again_in(30),
+        }
+    }
+}
+
 impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
         let problem = |status, code| Problem::new(status, code, error.to_string());
@@ -232,6 +267,7 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Store(error) => error.into(),
+            EngineError::FeedDropped { first } => Problem::feed_dropped(first),
             EngineError::BadRecord { .. } | EngineError::BadBook { .. } => {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "books", error.to_string())
             }
@@ -242,13 +278,13 @@ impl From<EngineError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("problem");
-        let body =
-            Body { r#type: "about:blank", title, status: self.status.as_u16(), code: self.code, detail: &self.detail };
-        let mut response = (self.status, Json(body)).into_response();
+        let Problem { status, code, detail, retry_after, first } = &self;
+        let body = Body { r#type: "about:blank", title, status: status.as_u16(), code, detail, first: *first };
+        let mut response = (*status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
         }
         response
     }

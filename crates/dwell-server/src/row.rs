@@ -1,6 +1,6 @@
 //! An event of the log as the archive has it.
 
-use dwell_engine::Record;
+use dwell_engine::{Erased, Record};
 use dwell_lake::write::archive::ArchivedRow;
 use dwell_store::Offset;
 
@@ -27,4 +27,16 @@ pub fn archived<'a>(record: &Record<'a>, offset: Offset) -> Option<ArchivedRow<'
         linked_id: record.link_from,
         offset: offset.number(),
     })
+}
+
+/// Returns what is to be taken of a row of an app's archive: nothing of people who were erased, and of another person's not that
+/// it names them.
+#[must_use]
+pub fn left<'a>(row: &ArchivedRow<'a>, app: &str, erased: &Erased) -> Option<ArchivedRow<'a>> {
+    let offset = Offset::new(row.offset);
+    if erased.holds(app, row.user_id, offset) {
+        return None;
+    }
+    let linked_id = row.linked_id.filter(|id| !erased.holds(app, id, offset));
+    Some(ArchivedRow { linked_id, ..*row })
 }

@@ -50,9 +50,13 @@ pub(crate) async fn stream(
     let resumed = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok());
     let next = match (resumed.or(asked.after), asked.from) {
         (Some(after), _) => after.saturating_add(1),
+        // All that there is, wherever it begins by now.
+        (None, Some(0)) => house.desk.feed_first(&app)?,
         (None, Some(from)) => from,
         (None, None) => house.desk.numbers(&app)?.next,
     };
+    // Who comes again to a place that was dropped is told so, and not led on over what is missing.
+    house.desk.feed(&app, next, 1)?;
     let by_pass = presented_key(&headers, &uri).is_none();
     let following = Following { headers, by_pass, house, app, next, ready: Vec::new().into_iter() };
     let events = futures_util::stream::unfold(following, |mut following| async {
@@ -68,7 +72,8 @@ pub(crate) async fn stream(
             if following.by_pass && !still_in(&following.house, &following.headers) {
                 return None;
             }
-            // When the books cannot be read the stream ends, and the client comes again with what it had.
+            // When the books cannot be read, or the feed was dropped up to here, the stream ends, and the client comes again with
+            // what it had.
             let statements = following.house.desk.feed(&following.app, following.next, AT_ONCE).ok()?;
             if statements.is_empty() {
                 tokio::time::sleep(LOOK_EVERY).await;

@@ -7,6 +7,9 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use dwell_dialect::endpoint::Endpoint;
+use dwell_engine::TRACES;
+use tracing::field::Empty;
+use tracing::{Instrument, trace_span};
 
 use crate::House;
 
@@ -92,7 +95,10 @@ fn class(path: &str) -> usize {
 pub(crate) async fn count(State(house): State<Arc<House>>, request: Request, next: Next) -> Response {
     let began = (house.clock)();
     let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
+    let route = ROUTES.get(class(&path)).copied().unwrap_or_default();
+    let span = trace_span!(target: TRACES, "request", route, status = Empty);
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("status", response.status().as_u16());
     let micros = (house.clock)().since(began).as_micros();
     house.traffic.count(&path, response.status().as_u16(), u64::try_from(micros).unwrap_or(0));
     response

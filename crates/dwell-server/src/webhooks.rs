@@ -17,7 +17,8 @@ use crate::auth::holder_of;
 use crate::problem::Problem;
 
 /// The words of the session feed, which an endpoint may choose from.
-pub const WORDS: [&str; 4] = ["session.started", "session.ended", "session.amended", "session.retracted"];
+pub const WORDS: [&str; 6] =
+    ["session.started", "session.ended", "session.amended", "session.retracted", "user.erased", "session.erased"];
 
 /// The session feed as the courier takes it.
 pub struct SessionFeed {
@@ -33,12 +34,20 @@ impl SessionFeed {
 }
 
 impl Feed for SessionFeed {
+    fn first(&self, app: &str) -> Result<u64, FeedError> {
+        self.desk.feed_first(app).map_err(failed)
+    }
+
     fn next(&self, app: &str) -> Result<u64, FeedError> {
         self.desk.numbers(app).map(|numbers| numbers.next).map_err(failed)
     }
 
     fn read(&self, app: &str, from: u64, most: usize) -> Result<Vec<Delivery>, FeedError> {
-        let statements = self.desk.feed(app, from, most).map_err(failed)?;
+        let statements = match self.desk.feed(app, from, most) {
+            Err(EngineError::FeedDropped { first }) => self.desk.feed(app, first, most),
+            read => read,
+        };
+        let statements = statements.map_err(failed)?;
         Ok(statements.iter().map(|(number, statement)| delivery(app, *number, statement)).collect())
     }
 }
@@ -50,7 +59,9 @@ fn failed(error: EngineError) -> FeedError {
 /// A statement as a webhook carries it: what the feed says of it, in the envelope of the standard.
 fn delivery(app: &str, number: u64, statement: &Statement) -> Delivery {
     let word = statement.news.word();
-    let body = json!({ "type": word, "app": app, "data": statement_json(number, statement) });
+    // When it was made, not when it is sent: the same whenever it is tried.
+    let timestamp = when(statement.at.as_micros());
+    let body = json!({ "type": word, "timestamp": timestamp, "app": app, "data": statement_json(number, statement) });
     Delivery { number, word: word.to_owned(), body: body.to_string().into() }
 }
 
@@ -102,6 +113,7 @@ fn standing_json(standing: &Standing, feed_next: u64) -> Value {
         "failed_attempts": progress.failed,
         "dead": progress.dead.len(),
         "forgotten": progress.forgotten,
+        "lost": progress.lost,
     })
 }
 
@@ -118,20 +130,23 @@ fn dead_json(standing: &Standing, letter: &DeadLetter) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use dwell_core::time::Timestamp;
     use dwell_engine::News;
 
     use super::*;
 
     #[test]
     fn a_webhook_says_what_the_feed_says() {
-        let statement = Statement { user: "ada".to_owned(), news: News::Retracted("a-session".to_owned()) };
+        let at = Timestamp::from_micros(1_795_521_624_947_364);
+        let statement = Statement { at, user: "ada".to_owned(), news: News::Retracted("a-session".to_owned()) };
         let delivery = delivery("app_0123456789ab", 7, &statement);
         let body: Value = serde_json::from_slice(&delivery.body).unwrap();
         assert_eq!((delivery.number, delivery.word.as_str()), (7, "session.retracted"));
         assert_eq!(
             body,
-            json!({ "type": "session.retracted", "app": "app_0123456789ab",
-            "data": { "number": 7, "type": "session.retracted", "user": "ada", "session_id": "a-session" } })
+            json!({ "type": "session.retracted", "timestamp": "2026-11-24T12:00:24.947364Z", "app": "app_0123456789ab",
+            "data": { "number": 7, "at": "2026-11-24T12:00:24.947364Z", "type": "session.retracted", "user": "ada",
+                "session_id": "a-session" } })
         );
     }
 
@@ -153,7 +168,14 @@ mod tests {
             platforms: Vec::new(),
             devices: Vec::new(),
         };
-        let news = [News::Started(0), News::Ended(row()), News::Amended(row()), News::Retracted(String::new())];
+        let news = [
+            News::Started(0),
+            News::Ended(row()),
+            News::Amended(row()),
+            News::Retracted(String::new()),
+            News::UserErased,
+            News::Erased,
+        ];
         assert_eq!(news.each_ref().map(News::word), WORDS);
     }
 }

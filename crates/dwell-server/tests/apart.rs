@@ -22,12 +22,13 @@ use tower::ServiceExt;
 const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
 /// Every route that tells of an app, for a user whom only the other app knows.
-const READ: [&str; 7] = [
+const READ: [&str; 8] = [
     "/v1/overview?days=2&last=today",
     "/v1/app",
     "/v1/users",
     "/v1/users/secret-ada",
     "/v1/users/secret-ada/sessions",
+    "/v1/users/secret-ada/export",
     "/v1/sessions",
     "/v1/series?metric=sessions_started",
 ];
@@ -268,6 +269,52 @@ async fn nobody_reads_what_is_not_theirs() {
 }
 
 #[tokio::test]
+async fn a_policy_is_previewed_by_those_who_may_read_the_users_and_nobody_else() {
+    let street = Street::build();
+    let candidate = || Body::from(r#"{"policy":{"timeout":"1s"}}"#);
+    let path = format!("/v1/policy/preview?app={}", street.ours_id);
+    // Until it is counted, so that there is something to tell.
+    let mut asked = 0;
+    let counted = loop {
+        asked += 1;
+        assert!(asked < 3_000, "it is still not counted");
+        let (status, body) = street.ask_by("POST", &path, Some(&street.ours), candidate()).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        if body.contains("\"ready\"") {
+            break body;
+        }
+        assert!(body.contains("\"counting\"") && body.contains("\"failed\":null"), "{body}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert!(counted.contains(&street.ours_id), "{counted}");
+    let before = street.house.policies.history(&street.ours_id).unwrap().newest();
+    let (status, body) = street.ask_by("POST", &path, None, candidate()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{body}");
+    for (what, key) in &street.keys {
+        for path in [path.as_str(), "/v1/policy/preview"] {
+            let (status, body) = street.ask_by("POST", path, Some(key), candidate()).await;
+            let allowed: &[StatusCode] = match *what {
+                "a write key of the app" | "a write key of another" => &[StatusCode::FORBIDDEN],
+                "a reader of another" => &[StatusCode::OK, StatusCode::NOT_FOUND],
+                _ => &[StatusCode::UNAUTHORIZED],
+            };
+            assert!(allowed.contains(&status), "{path} with {what}: {status} {body}");
+            assert!(!body.contains(&street.ours_id) && !body.contains("\"ready\""), "{path} with {what}: {body}");
+        }
+    }
+    // Who may put a policy may not therefore see who the users are.
+    for (what, key) in street.putters.iter().filter(|(what, _)| *what == "one who puts the policy") {
+        let (status, body) = street.ask_by("POST", &path, Some(key), candidate()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{what}: {body}");
+    }
+    for wrong in [r#"{"policy":{"timeout":"0s"}}"#, r#"{"text":"timeuot = 3"}"#, "{}"] {
+        let (status, body) = street.ask_by("POST", &path, Some(&street.ours), wrong.into()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}: {body}");
+    }
+    assert_eq!(street.house.policies.history(&street.ours_id).unwrap().newest(), before, "a preview puts nothing");
+}
+
+#[tokio::test]
 async fn the_stream_opens_to_readers_only() {
     let street = Street::build();
     for (what, key) in &street.keys {
@@ -335,4 +382,41 @@ async fn a_policy_is_put_and_read_by_those_who_may_and_nobody_else() {
         }
     }
     assert_eq!(newest(), there, "somebody put the policy of an app that is not theirs");
+}
+
+#[tokio::test]
+async fn a_user_is_erased_by_those_who_run_the_app_and_nobody_else() {
+    let street = Street::build();
+    let path = "/v1/users/secret-ada";
+    let erase = async |key: Option<&str>, app: &str| {
+        let (status, body) = street.ask_by("DELETE", &format!("{path}{app}"), key, Body::empty()).await;
+        (status, body, street.house.erasures.all().len())
+    };
+    let may_not = [("nobody", None), ("a reader", Some(street.ours.as_str()))];
+    let others = street.keys.iter().map(|(what, key)| (*what, Some(key.as_str())));
+    let putters = street.putters.iter().map(|(what, key)| (*what, Some(key.as_str())));
+    for (what, key) in may_not.into_iter().chain(others).chain(putters) {
+        if ["the admin", "one who may do all within the app"].contains(&what) {
+            continue;
+        }
+        let (status, body, noted) = erase(key, "").await;
+        let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST);
+        assert!(refused && noted == 0, "{what}: {status} {body}");
+    }
+    // Whoever runs another app erases a user of theirs, whatever the id.
+    let (status, body, noted) = erase(Some(&street.theirs_all), &format!("?app={}", street.ours_id)).await;
+    assert_eq!((status, noted), (StatusCode::ACCEPTED, 1), "{body}");
+    assert!(!body.contains(&street.ours_id) && body.contains("\"is_known\":false"), "{body}");
+    let (status, body, noted) = erase(Some(&street.ours_all), "").await;
+    assert_eq!((status, noted), (StatusCode::ACCEPTED, 2), "{body}");
+    assert!(body.contains("\"is_known\":true") && body.contains("\"state\":\"asked\""), "{body}");
+    // Asked for twice before it has begun, it is one.
+    let (status, again, noted) = erase(Some(&street.admin), &format!("?app={}", street.ours_id)).await;
+    assert_eq!((status, again, noted), (StatusCode::ACCEPTED, body, 2));
+    let (_, ours) = street.ask("/v1/erasures", Some(&street.ours_all)).await;
+    let (_, theirs) = street.ask("/v1/erasures", Some(&street.theirs_all)).await;
+    assert!(ours.contains("\"number\":2") && !ours.contains("\"number\":1"), "{ours}");
+    assert!(theirs.contains("\"number\":1") && !theirs.contains("\"number\":2"), "{theirs}");
+    let (status, body) = street.ask("/v1/erasures", Some(&street.ours)).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
 }

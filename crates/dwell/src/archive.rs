@@ -6,6 +6,8 @@
 //! of those that are there. The note lies with the log, not with the archive: a data folder that was restored goes on from
 //! its own state, and what it writes again are copies, which whoever reads the archive knows by their message ids.
 
+mod cleaner;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -19,10 +21,12 @@ use dwell_core::time::Span;
 use dwell_engine::Record;
 use dwell_lake::write::archive::{ArchiveColumns, ArchivedRow};
 use dwell_lake::write::events::{ParquetRows, RowWriter};
+use dwell_server::erasures::Erasures;
 use dwell_store::{DiskLog, Log, Offset, Records, StoreError};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+pub use self::cleaner::Cleaner;
 use crate::clock::SteadyClock;
 
 /// The folder of the archive, where nothing else is said, in the data folder.
@@ -56,6 +60,8 @@ pub struct Archive {
     pub folder: PathBuf,
     /// How long events wait for others.
     pub every: Span,
+    /// Who is erased.
+    pub erasures: Arc<Erasures>,
     /// Up to where it has come, for whoever drops events.
     pub reached: Arc<AtomicU64>,
     /// What time it is.
@@ -97,8 +103,8 @@ impl Archive {
         Ok(())
     }
 
-    /// Follows the log until it is told to stop.
-    pub fn run(&self) {
+    /// Follows the log until it is told to stop, and takes out of the archive who is erased.
+    pub fn run(&self, mut cleaner: Cleaner) {
         let mut since = self.clock.now();
         while !self.stop.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK_EVERY);
@@ -115,6 +121,7 @@ impl Archive {
                     self.rest();
                 }
             }
+            cleaner.step();
         }
     }
 
@@ -147,20 +154,29 @@ impl Archive {
 
     /// Writes a file for each app in these records, and returns the offset after them.
     fn put(&self, records: &Records) -> anyhow::Result<Offset> {
+        let (erased, mut passed_over) = (self.erasures.erased(), HashMap::<&str, u64>::new());
         let mut files: HashMap<&str, Rows> = HashMap::new();
         let mut named = String::new();
         for (offset, bytes) in records.iter() {
             let Some(record) = Record::read(bytes) else { bail!("record {offset} of the log cannot be read") };
+            let app = record.app;
             if named.is_empty() {
                 named = name(record.received_at, offset);
             }
+            let Some(record) = erased.leaves(record, offset) else {
+                *passed_over.entry(app).or_default() += 1;
+                continue;
+            };
             let rows = match files.get_mut(record.app) {
                 Some(rows) => rows,
-                None => files.entry(record.app).or_insert(Rows::begin(&self.folder.join(record.app), &named)?),
+                None => files.entry(record.app).or_insert(Rows::begin(&self.folder.join(record.app), named.as_ref())?),
             };
             if let Some(row) = dwell_server::archived(&record, offset) {
-                rows.writer.take(&row)?;
+                rows.take(&row)?;
             }
+        }
+        for (app, events) in passed_over {
+            self.erasures.have_removed(app, events)?;
         }
         let (apps, events) = (files.len(), records.len());
         for rows in files.into_values() {
@@ -180,7 +196,8 @@ struct Rows {
 }
 
 impl Rows {
-    fn begin(folder: &Path, named: &str) -> anyhow::Result<Self> {
+    /// Begins one in a folder, called so once it is whole.
+    fn begin(folder: &Path, named: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join(named).with_extension("parquet");
         let making = path.with_extension(MAKING);
@@ -189,6 +206,10 @@ impl Rows {
         let out = file.try_clone().with_context(cannot)?;
         let writer = Box::new(ParquetRows::new(making.clone(), Box::new(out), ArchiveColumns::default())?);
         Ok(Rows { writer, file, making, path })
+    }
+
+    fn take(&mut self, row: &ArchivedRow<'_>) -> anyhow::Result<()> {
+        Ok(self.writer.take(row)?)
     }
 
     fn end(self) -> anyhow::Result<()> {

@@ -11,8 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use dwell_policy::policies::MOST_TEXT_BYTES;
+use dwell_server::{House, export_of, preview_of};
 use dwell_store::{DiskBooks, DiskLog};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::backup::{self, About};
@@ -22,21 +25,29 @@ pub const SOCKET: &str = "control.sock";
 
 /// How often it is looked whether somebody asks, and whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long a question may take to come in, and how long it may be.
+/// How long a question may take to come in, and how long it may be: that of a policy is the longest, and JSON doubles what
+/// it escapes.
 const ASKING: Duration = Duration::from_secs(5);
-const LONGEST_QUESTION: u64 = 64 << 10;
+const LONGEST_QUESTION: u64 = 4 * MOST_TEXT_BYTES as u64;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Question {
     /// Copy the data folder to this place.
     Backup { to: PathBuf },
+    /// Say what this policy would have done in the app of this id, or how far the counting is.
+    Preview { app: String, text: String },
+    /// Write all that there is of a user of the app of this id, behind the answer.
+    Export { app: String, user: String },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
     BackedUp(About),
+    Previewed(Value),
+    /// Lines follow, until the connection is closed.
+    Exporting,
     Refused(String),
 }
 
@@ -48,6 +59,8 @@ pub struct Control {
     pub log: Arc<DiskLog>,
     /// The books in it.
     pub books: Arc<DiskBooks>,
+    /// What answers over HTTP.
+    pub house: Arc<House>,
     /// Held while the log is copied, so that nothing is dropped from it.
     pub copying: Arc<Mutex<()>>,
     /// Whether to stop.
@@ -96,11 +109,28 @@ impl Control {
         BufReader::new((&stream).take(LONGEST_QUESTION)).read_line(&mut line)?;
         let answer = match serde_json::from_str(&line) {
             Ok(Question::Backup { to }) => self.back_up(&to),
+            Ok(Question::Preview { app, text }) => {
+                preview_of(&self.house, &app, text).map_or_else(Answer::Refused, Answer::Previewed)
+            }
+            Ok(Question::Export { app, user }) => return self.export(stream, &app, &user),
             Err(error) => Answer::Refused(format!("this server does not understand the question: {error}")),
         };
-        let mut text = serde_json::to_string(&answer)?;
-        text.push('\n');
-        (&stream).write_all(text.as_bytes())?;
+        say(&stream, &answer)
+    }
+
+    /// Writes on a thread of its own, so that whoever reads slowly keeps nobody else from being answered.
+    fn export(&self, stream: UnixStream, app: &str, user: &str) -> anyhow::Result<()> {
+        let lines = match export_of(&self.house, app, user) {
+            Ok(lines) => lines,
+            Err(why) => return say(&stream, &Answer::Refused(why)),
+        };
+        say(&stream, &Answer::Exporting)?;
+        let write = move || {
+            if let Err(error) = lines.write_to(&mut &stream) {
+                warn!(%error, "an export for a command broke off");
+            }
+        };
+        std::thread::Builder::new().name("export-out".to_owned()).spawn(write)?;
         Ok(())
     }
 
@@ -122,21 +152,58 @@ impl Control {
 
 /// Asks the server that has this data folder for a backup, and waits until it is made.
 pub fn ask_for_backup(data: &Path, to: &Path) -> anyhow::Result<About> {
-    let path = data.join(SOCKET);
-    let mut stream = UnixStream::connect(&path).with_context(|| {
-        format!(
-            "a server has {} open, and does not answer on {}: stop it, or wait until it has started",
-            data.display(),
-            path.display()
-        )
-    })?;
-    let mut question = serde_json::to_string(&Question::Backup { to: std::path::absolute(to)? })?;
-    question.push('\n');
-    stream.write_all(question.as_bytes())?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).context("the server did not answer")?;
-    match serde_json::from_str(&line).context("the server stopped before the backup was made")? {
+    let question = Question::Backup { to: std::path::absolute(to)? };
+    match ask(data, &question, "stop it, or wait until it has started")?.0 {
         Answer::BackedUp(about) => Ok(about),
         Answer::Refused(why) => bail!("{why}"),
+        Answer::Previewed(_) | Answer::Exporting => bail!("the server answered another question"),
     }
+}
+
+/// Asks the server that has this data folder what a policy would have done; the answer is that of `POST /v1/policy/preview`.
+pub fn ask_for_preview(data: &Path, app: &str, text: &str) -> anyhow::Result<Value> {
+    let question = Question::Preview { app: app.to_owned(), text: text.to_owned() };
+    match ask(data, &question, "start one with `dwell serve`")?.0 {
+        Answer::Previewed(preview) => Ok(preview),
+        Answer::Refused(why) => bail!("{why}"),
+        Answer::BackedUp(_) | Answer::Exporting => bail!("the server answered another question"),
+    }
+}
+
+/// Has the server that has this data folder write all that there is of a user. What was written is whole unless this fails.
+pub fn ask_for_export(data: &Path, app: &str, user: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+    let question = Question::Export { app: app.to_owned(), user: user.to_owned() };
+    let (answer, mut lines) = ask(data, &question, "start one with `dwell serve`")?;
+    match answer {
+        Answer::Exporting => {}
+        Answer::Refused(why) => bail!("{why}"),
+        Answer::BackedUp(_) | Answer::Previewed(_) => bail!("the server answered another question"),
+    }
+    let (mut line, mut is_whole) = (Vec::new(), false);
+    while 0 < lines.read_until(b'\n', &mut line).context("the server broke off")? {
+        is_whole = serde_json::from_slice::<Value>(&line).is_ok_and(|line| line["type"] == "end");
+        out.write_all(&line)?;
+        line.clear();
+    }
+    out.flush()?;
+    if is_whole { Ok(()) } else { bail!("the server broke off: what was written is not all; see its own log") }
+}
+
+fn say(mut stream: &UnixStream, answer: &Answer) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string(answer)?;
+    text.push('\n');
+    Ok(stream.write_all(text.as_bytes())?)
+}
+
+/// Asks, and returns the answer and what may follow.
+fn ask(data: &Path, question: &Question, mend: &str) -> anyhow::Result<(Answer, BufReader<UnixStream>)> {
+    let path = data.join(SOCKET);
+    let mut stream = UnixStream::connect(&path)
+        .with_context(|| format!("no server that has {} open answers on {}: {mend}", data.display(), path.display()))?;
+    let mut question = serde_json::to_string(question)?;
+    question.push('\n');
+    stream.write_all(question.as_bytes())?;
+    let (mut line, mut reader) = (String::new(), BufReader::new(stream));
+    reader.read_line(&mut line).context("the server did not answer")?;
+    Ok((serde_json::from_str(&line).context("the server stopped before it answered")?, reader))
 }

@@ -1,17 +1,21 @@
 //! The engine's thread: turn after turn, and what is done while the disk refuses.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use dwell_core::time::{Span, Timestamp};
-use dwell_engine::{EngineError, Worker};
+use dwell_engine::{Breaches, EngineError, TRACES, Worker};
 use dwell_store::{DiskBooks, DiskLog, Log, Offset};
-use tracing::{error, info, warn};
+use tracing::field::Empty;
+use tracing::{error, info, trace_span, warn};
 
-use crate::clock::{Clock, SteadyClock};
+use crate::clock::{self, Clock, SteadyClock};
+use crate::eraser::{Eraser, Leave};
+use crate::laws::LawWatch;
 use crate::restater::Restater;
 use crate::retention::Retention;
+use crate::sweeper::Sweeper;
 
 /// How long the engine waits for events before it looks for deadlines.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -22,6 +26,9 @@ const PACE: Span = Span::from_micros(100_000);
 
 /// How often the books are made durable by themselves.
 const SYNC_EVERY: Span = Span::from_secs(10);
+/// The same while the engine is behind: of somebody who does something in each of several turns, only the last book is then
+/// written, and the engine waits for the disk less often. The log has it all.
+const SYNC_BEHIND_EVERY: Span = Span::from_secs(60);
 
 /// How often the age of the log is looked at.
 const RETAIN_EVERY: Span = Span::from_minutes(1);
@@ -32,6 +39,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often somebody who waits looks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What is done between two turns.
+pub struct Between {
+    /// Histories are counted anew.
+    pub restater: Restater,
+    /// People are erased.
+    pub eraser: Eraser,
+    /// Feeds lose what is old.
+    pub sweeper: Sweeper,
+}
 
 /// What the thread turns, beside the worker.
 pub struct Crank {
@@ -47,6 +64,8 @@ pub struct Crank {
     pub steady: SteadyClock,
     /// Why the engine waits, for whoever asks.
     pub waiting: Arc<RwLock<Option<String>>>,
+    /// Laws that did not hold, for whoever asks.
+    pub breaches: Arc<Mutex<Breaches>>,
     /// What of the log may be dropped.
     pub retention: Retention,
 }
@@ -58,6 +77,7 @@ struct Stand {
     /// Up to where the log is needed no more.
     durable: Offset,
     pause: Duration,
+    laws: LawWatch,
 }
 
 impl Crank {
@@ -65,14 +85,17 @@ impl Crank {
     ///
     /// When the books cannot be written, for want of room above all, it waits and tries again. Nothing is lost meanwhile: the
     /// log keeps what comes, or refuses it by its own rule. Whatever does not pass by itself is returned.
-    pub fn turn(&self, worker: &mut Worker, restater: &mut Restater) -> Result<(), EngineError> {
+    pub fn turn(&self, worker: &mut Worker, between: &mut Between) -> Result<(), EngineError> {
         let long_ago = Timestamp::MIN;
-        let mut stand = Stand { synced: long_ago, retained: long_ago, durable: Offset::ZERO, pause: SHORTEST_PAUSE };
+        let laws = LawWatch::new(self.breaches.clone());
+        let mut stand =
+            Stand { synced: long_ago, retained: long_ago, durable: Offset::ZERO, pause: SHORTEST_PAUSE, laws };
         while !self.stop.load(Ordering::Relaxed) {
-            match self.step(worker, restater, &mut stand) {
+            match self.step(worker, between, &mut stand) {
                 Ok(()) => {}
                 Err(error) if passes(&error) => {
                     self.wait(&error, &mut stand);
+                    between.eraser.begin_anew();
                     match self.books.mend() {
                         Err(error) if !error.passes_by_itself() => return Err(error.into()),
                         // If it was for nothing, the next turn says so.
@@ -92,7 +115,8 @@ impl Crank {
         }
     }
 
-    fn step(&self, worker: &mut Worker, restater: &mut Restater, stand: &mut Stand) -> Result<(), EngineError> {
+    fn step(&self, worker: &mut Worker, between: &mut Between, stand: &mut Stand) -> Result<(), EngineError> {
+        let Between { restater, eraser, sweeper } = between;
         let now = self.steady.now();
         if restater.step(worker, (now, self.clock.now()), &self.stop)? {
             if restater.job.is_none() {
@@ -101,11 +125,28 @@ impl Crank {
             return Ok(());
         }
         // After a sync that failed, this fails too: only then has the worker let go of what it kept of the books.
-        let turned = worker.turn(self.clock.now())?;
+        let end = match eraser.step(worker, now, clock::now())? {
+            Leave::Turn(end) => end,
+            Leave::Again => return Ok(()),
+            Leave::Wait => {
+                std::thread::sleep(PATIENCE);
+                return Ok(());
+            }
+        };
+        let span = trace_span!(target: TRACES, "turn", events = Empty, deadlines = Empty, idle = Empty);
+        let turned = span.in_scope(|| worker.turn_before(end, self.clock.now()))?;
+        if turned.is_idle() {
+            // There are five of these a second, and nobody wants to see them.
+            span.record("idle", true);
+        }
+        span.record("events", turned.events).record("deadlines", turned.deadlines);
+        drop(span);
+        stand.laws.take(worker.take_breaches(), now);
         if 0 < turned.lost {
             error!(events = turned.lost, "events of the log are damaged and were passed over");
         }
-        if stand.synced.plus(SYNC_EVERY) <= now {
+        let sync_every = if worker.is_behind() { SYNC_BEHIND_EVERY } else { SYNC_EVERY };
+        if stand.synced.plus(sync_every) <= now {
             match worker.sync() {
                 Ok(durable) => {
                     (stand.durable, stand.synced) = (durable, now);
@@ -116,6 +157,8 @@ impl Crank {
             }
         }
         self.retain(stand);
+        // Of two clocks that differ, the one that keeps more.
+        sweeper.step(worker, now, self.clock.now().min(clock::now()))?;
         if restater.job.is_some() {
             // The next piece of the log waits.
         } else if turned.is_idle() {
@@ -177,6 +220,6 @@ impl Crank {
 fn passes(error: &EngineError) -> bool {
     match error {
         EngineError::Store(error) => error.passes_by_itself(),
-        EngineError::BadRecord { .. } | EngineError::BadBook { .. } => false,
+        EngineError::FeedDropped { .. } | EngineError::BadRecord { .. } | EngineError::BadBook { .. } => false,
     }
 }

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
 use dwell_core::time::Timestamp;
 use dwell_keys::access::{Role, Scope};
+use dwell_keys::app::App;
 use dwell_keys::key::{Key, KeyText};
 use dwell_keys::registry::Registry;
 use serde_json::{Value, json};
@@ -25,6 +27,24 @@ pub struct DataArgs {
     /// Everything on standard output, as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which app of which data folder.
+#[derive(Args, Debug)]
+pub struct Which {
+    /// Name or id of the app
+    #[arg(long, value_name = "APP")]
+    pub app: String,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+impl Which {
+    /// Returns the app, and the data folder, which is there.
+    pub fn open(&self) -> anyhow::Result<(Arc<App>, PathBuf)> {
+        let registry = self.data.open()?;
+        Ok((registry.app(&self.app)?.clone(), registry.folder().to_owned()))
+    }
 }
 
 impl DataArgs {

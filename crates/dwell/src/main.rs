@@ -11,14 +11,19 @@ mod crank;
 mod data_folder;
 mod demo;
 mod disk_space;
+mod eraser;
 mod human;
 mod input;
+mod laws;
 mod page;
 mod policy_file;
+mod process;
 mod progress;
 mod report;
 mod restater;
 mod retention;
+mod sweeper;
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -62,6 +67,8 @@ enum Command {
     Apps(commands::apps::Apps),
     /// Put the policy of an app, show it and its versions, and go back to one
     Policy(commands::policy::PolicyCommand),
+    /// Write down all that there is of a user, or erase one
+    Users(commands::users::Users),
     /// Take events over HTTP, and keep every user's sessions up to the second
     Serve(commands::serve::Serve),
     /// Copy the data folder of a server, whether it runs or not
@@ -105,6 +112,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Try(args) => commands::try_it::run(args, &progress),
         Command::Apps(args) => commands::apps::run(args),
         Command::Policy(args) => commands::policy::run(args, &progress),
+        Command::Users(args) => commands::users::run(args, &progress),
         Command::Serve(args) => commands::serve::run(args),
         Command::Backup(args) => commands::backup::run(args),
         Command::Doctor(args) => commands::doctor::run(args),

@@ -15,6 +15,7 @@ use dwell_keys::registry::Registry;
 use dwell_policy::error::VersionError;
 use dwell_policy::policies::Policies;
 use dwell_policy::restating::{Asked, Ended, Restating};
+use dwell_server::erasures::Erasures;
 use dwell_store::{BooksOptions, DiskBooks, DiskLog, Log};
 use tracing::{info, warn};
 
@@ -43,6 +44,8 @@ pub struct Restater {
     pub registry: Arc<RwLock<Registry>>,
     /// What is read.
     pub log: Arc<DiskLog>,
+    /// Who is not to be counted.
+    pub erasures: Arc<Erasures>,
     /// What holds.
     pub rules: Arc<dyn RulesOf>,
     /// Which app's history is being counted, and how much of the log was read, for whoever asks.
@@ -68,6 +71,8 @@ enum Stand {
 pub struct Job {
     app: String,
     asked: Asked,
+    /// The latest erasure that it knows of.
+    erasures: u64,
     restatement: Restatement,
 }
 
@@ -86,6 +91,12 @@ impl Restater {
             self.look();
         }
         let Some(mut job) = self.job.take() else { return Ok(self.must_end) };
+        if job.erasures != self.erasures.latest(&job.app) {
+            // It has read what is not to be known any more.
+            info!(app = job.app, "somebody was erased meanwhile: the history is counted once more");
+            self.looked = Timestamp::MIN;
+            return Ok(self.must_end);
+        }
         match self.advance(&mut job, worker, now, stop)? {
             Stand::GoesOn => self.job = Some(job),
             Stand::Done => self.end(job, None, now),
@@ -133,7 +144,7 @@ impl Restater {
         }
         // After an error the rest is found anew: what was taken over does not differ any more.
         self.looked = Timestamp::MIN;
-        while !worker.take_over(&mut job.restatement, KEYS_AT_ONCE)? {
+        while !worker.take_over(&mut job.restatement, now, KEYS_AT_ONCE)? {
             if stop.load(Ordering::Relaxed) {
                 return Ok(Stand::GoesOn);
             }
@@ -176,10 +187,11 @@ impl Restater {
         }
         let Some((app, asked, takes_over)) = found else { return };
         self.must_end = takes_over;
+        let erasures = self.erasures.latest(&app);
         match self.begin(&app) {
             Ok(restatement) => {
                 info!(app, version = asked.version, "the history is counted anew");
-                self.job = Some(Job { app, asked, restatement });
+                self.job = Some(Job { app, asked, erasures, restatement });
             }
             Err(error) => self.tell(&app, &error),
         }
@@ -195,26 +207,26 @@ impl Restater {
         remove(&folder)?;
         let options = BooksOptions { cache_bytes: CACHE_BYTES / 2, buffer_bytes: CACHE_BYTES / 4 };
         let anew = Arc::new(DiskBooks::open(&folder, options)?);
-        let options =
-            WorkerOptions { turn_bytes: PIECE_BYTES, cache_bytes: CACHE_BYTES / 2, ..WorkerOptions::default() };
-        Ok(Restatement::new(app, self.log.clone(), anew, self.rules.clone(), options))
+        let options = WorkerOptions { turn_bytes: PIECE_BYTES, ..WorkerOptions::within(CACHE_BYTES / 2) };
+        Ok(Restatement::new(app, self.log.clone(), anew, self.rules.clone(), self.erasures.erased(), options))
     }
 
     fn end(&mut self, job: Job, failed: Option<String>, now: Timestamp) {
-        let Job { app, asked, restatement } = job;
+        let Job { app, asked, restatement, erasures: _ } = job;
         self.must_end = false;
         match &failed {
             None => info!(app, version = asked.version, "the history was counted anew"),
             Some(why) => warn!(app, version = asked.version, why, "the history stays as it was"),
         }
-        if let Err(error) = self.policies.restated(&app, Ended { asked, at: now, failed }) {
-            self.tell(&app, &error);
-        }
         drop(restatement);
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = None;
+        // Before the end is told: whoever hears of it finds nothing left.
         if let Err(error) = remove(&self.data.join(FOLDER)) {
             self.tell(&app, &error);
         }
+        if let Err(error) = self.policies.restated(&app, Ended { asked, at: now, failed }) {
+            self.tell(&app, &error);
+        }
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Says what is wrong once, not each second.

@@ -197,7 +197,7 @@ fn shape_of(value: &Value) -> String {
 
 #[test]
 fn every_example_of_the_sessions_api_prints_what_the_guide_says() {
-    check_examples("api.md", 31);
+    check_examples("api.md", 33);
 }
 
 #[test]
@@ -242,7 +242,8 @@ fn every_example_of_the_openapi_document_works() {
             let (answer, status) = server.run(&sample(operation));
             assert_eq!(status, 200, "{method}: {answer}");
             let answer: Value = serde_json::from_str(&answer).unwrap();
-            assert_eq!(answer["received"], answer["accepted"], "{answer}");
+            // Several send the same event, and are told so.
+            assert_eq!(answer["rejected"].as_u64().unwrap_or(0), 0, "{answer}");
         }
     }
     server.settle();

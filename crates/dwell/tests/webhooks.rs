@@ -1,5 +1,6 @@
 //! Webhooks as receivers meet them: the real binary, a receiver on a real socket, and kill -9.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -251,7 +252,9 @@ fn a_session_that_starts_and_ends_is_told_signed_in_order_and_as_the_api_says() 
         assert!(verified(&secret, one), "{one:?}");
         assert!(!verified(&other_secret, one));
         assert_eq!(one.id, format!("{}-{id}-{number}", live.app));
-        assert_eq!(one.json(), json!({ "type": words[number], "app": live.app, "data": feed["statements"][number] }));
+        let told = &feed["statements"][number];
+        let wanted = json!({ "type": words[number], "timestamp": told["at"], "app": live.app, "data": told });
+        assert_eq!(one.json(), wanted);
     }
     let told = &heard[1].json()["data"]["session"]["session_id"];
     let known = live.ask("/v1/users/ada/sessions");
@@ -282,8 +285,9 @@ fn whatever_is_killed_every_number_is_told_in_order_and_again_only_under_the_sam
     let last = 4 * EACH as u64 - 1;
     live.wait("all are told", || numbers().contains(&last));
     let heard = receiver.heard();
-    let mut next = 0;
+    let (mut next, mut said) = (0, BTreeMap::new());
     for (number, one) in numbers().into_iter().zip(&heard) {
+        assert_eq!(*said.entry(number).or_insert(&one.body), &one.body, "it says something else when it is told again");
         assert!(number <= next, "{number} is told, and {next} is not");
         assert_eq!(one.id, format!("{}-{id}-{number}", live.app));
         assert!(verified(&secret, one));
@@ -319,7 +323,9 @@ fn what_a_receiver_refuses_is_seen_by_command_and_over_http_and_is_delivered_aga
     run(folder, &["webhooks", "retry", &id, "0"]);
     live.wait("it is delivered", || live.webhook(&id).unwrap()["dead"] == 0);
     let heard = receiver.heard();
-    assert!(heard.iter().all(|one| one.id == heard[0].id) && 2 <= heard.len(), "{heard:?}");
+    // However long after, it says the same, and when it was made.
+    let is_same = |one: &Heard| one.id == heard[0].id && one.body == heard[0].body;
+    assert!(heard.iter().all(is_same) && 2 <= heard.len(), "{heard:?}");
     // Both secrets sign while one takes the place of the other.
     let rotated = run(folder, &["webhooks", "rotate", &id, "--json"])["secret"].as_str().unwrap().to_owned();
     let tested = run(folder, &["webhooks", "test", &id, "--json"]);

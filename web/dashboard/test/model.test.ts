@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { csv, curveOf, histogram, nice, split, step, FROM, TO, type Lab } from '../src/model/curve.ts'
-import { hear, MOST, newest, readEvents, silence, type Statement } from '../src/model/feed.ts'
+import { hear, latest, MOST, readEvents, silence, type Statement } from '../src/model/feed.ts'
 import { change, count, country, moment, signed, signedSpan, span } from '../src/model/format.ts'
 import { adviceIn } from '../src/model/advice.ts'
 import { dayOf, nearest, onGrid } from '../src/model/detail.ts'
@@ -117,9 +117,9 @@ describe('words', () => {
 
   test('counts and changes have their signs', () => {
     assert.equal(count('ko', 1_234_567), '1,234,567')
-    assert.equal(change('en', 1000, 1088), '+8.8 %')
+    assert.equal(change('en', 1000, 1088), '+8.8\u00a0%')
     assert.equal(change('ko', 1000, 912), '−8.8%')
-    assert.equal(change('en', 1000, 1000), '0.0 %')
+    assert.equal(change('en', 1000, 1000), '0.0\u00a0%')
     assert.equal(change('en', 0, 5), undefined)
     assert.equal(signed('en', -1204), '−1,204')
     assert.equal(signedSpan('ko', 60), '+1분')
@@ -139,11 +139,11 @@ describe('words', () => {
     const curve = curveOf(lab())
     assert.equal(
       sentence('en', curve.at(1800), curve.at(300)),
-      'With 5 min instead of 30 min, 11 sessions would have been 12 (+9.1 %). An average visit would have lasted 10 s instead of 1 min 33 s.')
+      'With 5 min instead of 30 min, 11 sessions would have been 12 (+9.1\u00a0%). An average visit would have lasted 10 s instead of 1 min 33 s.')
     assert.equal(
       sentence('ko', curve.at(1800), curve.at(300)),
       '타임아웃을 30분에서 5분으로 바꿨다면 세션은 11개에서 12개로 늘고(+9.1%), 평균 방문은 1분 33초에서 10초로 달라졌을 것입니다.')
-    assert.match(sentence('en', curve.at(300), curve.at(1800)), /^With 30 min instead of 5 min, 12 sessions would have been joined to 11 \(−8\.3 %\)/)
+    assert.match(sentence('en', curve.at(300), curve.at(1800)), /^With 30 min instead of 5 min, 12 sessions would have been joined to 11 \(−8\.3\u00a0%\)/)
     assert.match(sentence('ko', curve.at(300), curve.at(1800)), /줄고\(−8\.3%\)/)
     assert.match(sentence('en', curve.at(1800), curve.at(3600)), /nothing would have been counted otherwise: 11 sessions/)
     assert.match(sentence('ko', curve.at(1800), curve.at(1800)), /^30분: 지금 적용 중/)
@@ -255,13 +255,21 @@ describe('where sessions come from', () => {
 })
 
 describe('the feed', () => {
+  const at = '2026-01-01T00:01:00Z'
   const started = (number: number, user: string): Statement =>
-    ({ number, type: 'session.started', user, started_at: `2026-01-01T00:00:0${number % 10}Z` })
+    ({ number, at, type: 'session.started', user, started_at: `2026-01-01T00:00:0${number % 10}Z` })
 
   test('who began is here until the end, and the newest is said first', () => {
-    const heard = [started(1, 'ada'), started(2, 'bo'), { number: 3, type: 'session.ended', user: 'ada' } as Statement].reduce(hear, silence())
+    const heard = [started(1, 'ada'), started(2, 'bo'), { number: 3, at, type: 'session.ended', user: 'ada' } as Statement].reduce(hear, silence())
     assert.deepEqual([...heard.here.keys()], ['bo'])
     assert.deepEqual(heard.statements.map(({ number }) => number), [3, 2, 1])
+  })
+
+  test('of somebody who was erased nothing stays, and of everybody else all', () => {
+    const told = (number: number, type: Statement['type'], user: string) => ({ number, type, user }) as Statement
+    const heard = [started(1, 'ada'), started(2, 'bo'), told(3, 'user.erased', 'ada'), told(4, 'session.erased', '')].reduce(hear, silence())
+    assert.deepEqual([...heard.here.keys()], ['bo'])
+    assert.deepEqual(heard.statements.map(({ number }) => number), [2])
   })
 
   test('what is remembered is bounded, and the oldest is forgotten', () => {
@@ -286,13 +294,14 @@ describe('the feed', () => {
     assert.deepEqual(found, whole.events)
   })
 
-  test('the newest number is found in few questions', async () => {
-    for (const last of [-1, 0, 1, 2, 3, 1000, 123_456]) {
-      let asked = 0
-      const found = await newest(async (number) => (asked++, number <= last))
-      assert.equal(found, last)
-      assert.ok(asked <= 40, `${asked}`)
-    }
+  test('what is remembered is asked for, wherever the feed begins', () => {
+    assert.equal(latest({ first: 0, next: 0 }), undefined)
+    assert.equal(latest({ first: 0, next: MOST }), undefined)
+    assert.equal(latest({ first: 0, next: MOST + 1 }), 0)
+    assert.equal(latest({ first: 1000, next: 1000 }), 999)
+    assert.equal(latest({ first: 1000, next: 1001 }), 999)
+    assert.equal(latest({ first: 1000, next: 1000 + MOST }), 999)
+    assert.equal(latest({ first: 1000, next: 123_456 }), 123_456 - MOST - 1)
   })
 })
 
@@ -333,5 +342,5 @@ test('a refusal and an advice are said in both languages, with their numbers', (
   assert.equal(adviceIn('en', advice), 'No advice: 3 people are too few to speak for the others, 50 are needed.')
   assert.match(adviceIn('ko', { ...advice, refusal: { reason: 'unusual', at_seconds: 120, usual_seconds: 1800 } }), /2분.*30분/)
   const sure = { ...advice, refusal: null, timeout_seconds: 900, low_seconds: 600, high_seconds: 1200, depth: 0.625 }
-  assert.match(adviceIn('en', sure), /^15 min, give or take \(10 min to 20 min\)\. A valley 62\.5 % deep/)
+  assert.match(adviceIn('en', sure), /^15 min, give or take \(10 min to 20 min\)\. A valley 62\.5\u00a0% deep/)
 })

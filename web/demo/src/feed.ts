@@ -12,11 +12,10 @@ export function feed(dwell: Dwell, words: Words): HTMLElement {
   const end = el('div', { class: 'end' })
   let next = 0
 
-  // What is half on the screen was seen, once.
+  // What comes to be half on the screen is seen, and seen again when it comes back: whoever scrolls over what they know is here, too.
   const seen = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue
-      seen.unobserve(target)
       dwell.track('Post Seen', { post: Number((target as HTMLElement).dataset.post) })
     }
   }, { threshold: 0.5 })

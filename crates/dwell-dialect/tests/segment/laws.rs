@@ -48,6 +48,7 @@ fn key() -> impl Strategy<Value = String> {
         "active",
         "position",
         "total_length",
+        "playback_rate",
         "session_id",
         "writeKey",
         "batch",
@@ -170,6 +171,7 @@ proptest! {
         batch_events in 0_usize..6,
         depth in 0_u32..5,
     ) {
+        prop_assume!(messages.iter().all(|message| closes(message)));
         let limits = Limits { event_bytes, batch_events, depth, ..Limits::default() };
         let body = format!(r#"{{"batch":[{}]}}"#, messages.join(","));
         let decoded = decode(body.as_bytes(), endpoint("/b"), RECEIVED_AT, &limits, &EventWords::default());

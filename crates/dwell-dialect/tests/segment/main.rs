@@ -2,6 +2,7 @@
 
 mod answers;
 mod laws;
+mod playback;
 mod sdks;
 mod stories;
 mod support;

@@ -25,6 +25,13 @@ pub(super) struct DeviceNote {
     let_go: Option<Start>,
 }
 
+impl DeviceNote {
+    /// Returns the key of its id.
+    pub(super) fn key(&self) -> u32 {
+        self.key
+    }
+}
+
 /// What happened on a device that may concern others.
 #[derive(Clone, Debug)]
 pub(crate) struct Stir {

@@ -3,10 +3,12 @@
 use dwell_core::event::Activity;
 use dwell_core::lab::live::Spine;
 use dwell_core::policy::Standing;
+use dwell_core::time::Timestamp;
 use dwell_core::timeline::Timeline;
 use dwell_core::totals::Totals;
 use serde::{Deserialize, Serialize};
 
+use super::devices::DeviceNote;
 use super::{Book, MadeIds, Rest, key_of, key_of_id};
 use crate::gaps::GapChanges;
 use crate::link::Link;
@@ -110,7 +112,8 @@ pub(super) struct PartBytes<'a> {
     pub made_ids: MadeIds,
 }
 
-pub(super) const VERSION: u8 = 5;
+/// The version of all that is in the books, the feed included.
+pub(crate) const VERSION: u8 = 7;
 
 /// A book that was not opened yet: to open it takes the rules, and these may need the texts in it.
 pub(crate) struct Sealed<'a> {
@@ -169,6 +172,17 @@ impl<'a> Sealed<'a> {
     /// Returns the other ids under which something was settled before they were this user.
     pub fn past(&self) -> &[String] {
         &self.rest.past
+    }
+
+    /// Returns the deadline under which the user is listed.
+    pub fn listed(&self) -> Option<Timestamp> {
+        self.rest.listed.map(Timestamp::from_micros)
+    }
+
+    /// Returns the ids of the devices on which the user was seen.
+    pub fn devices(&self) -> Vec<String> {
+        let keys = self.rest.devices.iter().map(DeviceNote::key);
+        keys.filter_map(|key| self.rest.texts.get((key as usize).checked_sub(1)?).cloned()).collect()
     }
 
     /// Gives keys to texts that will be needed.
@@ -275,8 +289,10 @@ mod tests {
         let mut bytes = linked(link(), true, None).into_vec();
         bytes[1] = 9;
         let moved = written(&Leaf::<Rest>::MovedInVersion3("ada"));
-        for (bytes, version) in [(bytes, 9), (moved, 3)] {
-            let wanted = format!("it has version {version}, and this program knows 5");
+        let mut before = linked(link(), true, None).into_vec();
+        before[1] = 6;
+        for (bytes, version) in [(bytes, 9), (moved, 3), (before, 6)] {
+            let wanted = format!("it has version {version}, and this program knows 7");
             assert_eq!(Under::read(&bytes).unwrap_err(), wanted);
         }
     }

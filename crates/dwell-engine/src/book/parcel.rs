@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use dwell_core::event::{Activity, Weight};
+use dwell_core::event::Activity;
 use dwell_core::time::{Timestamp, Zone};
 use dwell_core::timeline::Portion;
 
+use super::active::differences;
 use super::devices::DeviceNote;
-use super::{Book, Changed, HOUR, MadeIds, key_here, key_of_id};
+use super::{Book, Changed, MadeIds, key_here, key_of_id};
 
 /// Whose events go along.
 pub(crate) enum Ids {
@@ -49,9 +50,8 @@ impl Parcel {
 
 impl Book<'_> {
     /// Settles what happened before a moment, so that nothing else can go along. No part may lie on the shelf.
-    pub fn settle_before(&mut self, before: Timestamp, zone: &Zone) {
+    pub fn settle_before(&mut self, before: Timestamp) {
         self.settle(before);
-        self.let_go_of_days(before, zone);
         self.totals.settle_before(self.timeline.closed().next().map(|stated| stated.closed.session.started_at));
     }
 
@@ -73,6 +73,7 @@ impl Book<'_> {
             // Who seems to be alone on a device may be so by what goes along.
             self.stir_all();
         }
+        let active = self.active_at_hand(zone);
         let (portion, effects) = self.timeline.take_out(goes);
         let made_ids = std::mem::take(&mut self.rest.made_ids);
         let (made_ids, stay) = made_ids.into_iter().partition(|((under, _), _)| goes(*under));
@@ -87,7 +88,7 @@ impl Book<'_> {
         let parcel = Parcel { user, ids: self.rest.ids.clone(), texts, portion, made_ids, devices, past };
         self.rest.ids.retain(|(key, _)| !goes(*key));
         let mut changed = Changed { retracted: effects.retracted, stated: effects.stated, ..Changed::default() };
-        self.count_days(&mut changed, zone);
+        changed.active = differences(&active, &self.active_at_hand(zone));
         self.note(&mut changed, opened_before);
         (parcel, changed)
     }
@@ -115,9 +116,10 @@ impl Book<'_> {
         self.rest.past.extend(past);
         let own = self.user.as_str();
         self.rest.past.retain(|id| id != own);
+        let active = self.active_at_hand(zone);
         let effects = self.timeline.take_in(portion);
         let mut changed = Changed { retracted: effects.retracted, stated: effects.stated, ..Changed::default() };
-        self.count_days(&mut changed, zone);
+        changed.active = differences(&active, &self.active_at_hand(zone));
         self.note(&mut changed, opened_before);
         changed
     }
@@ -127,27 +129,4 @@ impl Book<'_> {
         let id = ids.iter().find(|(key, _)| *key == under).map_or(user, |(_, id)| id);
         if id == self.user { 0 } else { key_of_id(&mut self.rest.ids, id) }
     }
-
-    /// Finds the hours and days anew in which the user was active, when events have come or gone.
-    fn count_days(&mut self, changed: &mut Changed, zone: &Zone) {
-        let settled = self.timeline.settled_until().unwrap_or(Timestamp::MIN);
-        let (settled_hour, settled_day) = (settled.as_micros().div_euclid(HOUR), zone.day_of(settled));
-        let mut hours: BTreeSet<i64> = self.rest.hours.iter().copied().filter(|hour| *hour <= settled_hour).collect();
-        let mut days: BTreeSet<i64> = self.rest.days.iter().copied().filter(|day| *day <= settled_day).collect();
-        for (activity, _) in self.timeline.events().filter(|(activity, _)| activity.kind.weight() != Weight::Silent) {
-            hours.insert(activity.happened_at.as_micros().div_euclid(HOUR));
-            days.insert(zone.day_of(activity.happened_at));
-        }
-        changed.hours = replace(&mut self.rest.hours, hours);
-        changed.days = replace(&mut self.rest.days, days);
-    }
-}
-
-/// Puts numbers in the place of others; returns which are new and which are gone.
-fn replace(list: &mut Vec<i64>, now: BTreeSet<i64>) -> Vec<(i64, i64)> {
-    let before: BTreeSet<i64> = list.drain(..).collect();
-    let new = now.difference(&before).map(|number| (*number, 1));
-    let changes = new.chain(before.difference(&now).map(|number| (*number, -1))).collect();
-    list.extend(now);
-    changes
 }

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dwell_core::handover::handovers;
 use dwell_core::time::Timestamp;
 
-use super::{Turn, written};
+use super::found::LOADED_AT_ONCE;
+use super::{Turn, on_threads, written};
 use crate::book::{Book, Changed, MARGIN, Start};
 use crate::device::{Device, Seen};
 use crate::error::EngineError;
@@ -19,6 +20,9 @@ use crate::shelf::Shelf;
 
 /// Who stirred a device, by their places, and from when to when.
 type Stirring = BTreeMap<usize, (i64, i64)>;
+
+/// The key of a device in the books, and what lies under it.
+type Known = (Vec<u8>, Option<Vec<u8>>);
 
 impl Turn<'_> {
     /// Looks at all devices on which anything happened that may concern others.
@@ -31,20 +35,56 @@ impl Turn<'_> {
             *earliest = stir.first.min(*earliest);
             *latest = stir.last.max(*latest);
         }
-        for ((app, device), stirring) in devices {
-            self.look_at(app, &device, &stirring, now)?;
+        let known = self.known_of(devices.keys().map(|(app, device)| (*app, device.as_str())))?;
+        for (((app, device), stirring), (key, bytes)) in devices.into_iter().zip(known) {
+            self.look_at(app, &device, &stirring, (key, bytes), now)?;
         }
         Ok(())
     }
 
-    fn look_at(&mut self, app: usize, device: &str, stirring: &Stirring, now: Timestamp) -> Result<(), EngineError> {
+    /// Returns for each of these devices its key and what lies under it in the books.
+    fn known_of<'d>(&mut self, devices: impl Iterator<Item = (usize, &'d str)>) -> Result<Vec<Known>, EngineError> {
+        let fingerprints = self.cache.fingerprints();
+        let mut known: Vec<Known> = Vec::new();
+        let mut missing = Vec::new();
+        for (app, device) in devices {
+            let name = &self.apps[app].name;
+            let (key, hash) = (keys::device(name, device), self.cache.hash(name, device));
+            let fingerprint = fingerprints(&key);
+            let bytes = self.cache.part(hash).get(fingerprint).map(<[u8]>::to_vec);
+            if bytes.is_none() {
+                missing.push(known.len());
+            }
+            known.push((key, bytes));
+        }
+        let threads = self.threads_for(missing.len());
+        let share = missing.len().div_ceil(threads).max(1);
+        let (books, all) = (self.books, &known);
+        let loaded = on_threads(threads, missing.chunks(share).collect(), |places: &[usize]| {
+            let mut loaded = Vec::with_capacity(places.len());
+            for some in places.chunks(LOADED_AT_ONCE) {
+                let keys: Vec<&[u8]> = some.iter().map(|place| all[*place].0.as_slice()).collect();
+                loaded.extend(books.load(&keys)?);
+            }
+            Ok::<_, EngineError>(loaded)
+        });
+        let loaded = loaded.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for (place, bytes) in missing.into_iter().zip(loaded.into_iter().flatten()) {
+            known[place].1 = bytes;
+        }
+        Ok(known)
+    }
+
+    fn look_at(
+        &mut self,
+        app: usize,
+        device: &str,
+        stirring: &Stirring,
+        (key, bytes): Known,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
         let name = self.apps[app].name.clone();
-        let key = keys::device(&name, device);
         let hash = self.cache.hash(&name, device);
-        let bytes = match self.cache.part(hash).get(&key) {
-            Some(bytes) => Some(bytes.to_vec()),
-            None => self.books.load(&[&key])?.pop().flatten(),
-        };
         let before = bytes.as_deref();
         let mut known = before.map_or_else(|| Ok(Device::new()), |bytes| Device::read(&name, device, bytes))?;
         if known.is_crowded {
@@ -57,9 +97,30 @@ impl Turn<'_> {
             }
         }
         let now = written(&known);
-        self.cache.part(hash).put(key.clone().into(), now.clone().into());
+        let fingerprint = self.cache.fingerprints()(&key);
+        self.cache.part(hash).put(fingerprint, now.clone().into());
         if bytes.as_ref() != Some(&now) {
             self.sheet.changes.put(key, now);
+        }
+        Ok(())
+    }
+
+    /// Forgets that whoever has these ids was on a device, and works out anew who took it from whom of the others.
+    pub(super) fn forget_on(&mut self, app: usize, device: &str, ids: &BTreeSet<String>) -> Result<(), EngineError> {
+        let name = self.apps[app].name.clone();
+        let key = keys::device(&name, device);
+        let Some(bytes) = self.books.load(&[&key])?.pop().flatten() else { return Ok(()) };
+        let mut known = Device::read(&name, device, &bytes)?;
+        known.seen.retain(|seen| !ids.contains(&seen.user));
+        if known.is_crowded {
+            // Of a crowd nobody is noted.
+            return Ok(());
+        }
+        if !known.seen.is_empty() {
+            self.work_out(app, device, &mut known, &Stirring::new(), Timestamp::MIN)?;
+            self.sheet.changes.put(key, written(&known));
+        } else {
+            self.sheet.changes.delete(key);
         }
         Ok(())
     }

@@ -9,14 +9,14 @@ use dwell_store::Books;
 use hashbrown::HashTable;
 
 use super::on_threads;
-use crate::cache::{Cache, Part, part_of};
+use crate::cache::{Cache, Fingerprint, Part, part_of};
 use crate::error::EngineError;
 use crate::keys;
-use crate::record::Record;
+use crate::record::Heading;
 use crate::sheet::{App, Slot};
 
 /// So many books are asked for at once.
-const LOADED_AT_ONCE: usize = 1_024;
+pub(super) const LOADED_AT_ONCE: usize = 1_024;
 
 /// The places of ids by their hashes, in as many parts as the cache has.
 pub(super) struct Index(Vec<Places>);
@@ -66,7 +66,7 @@ pub(super) struct Found {
 /// What events are looked at in.
 #[derive(Clone, Copy)]
 pub(super) struct Crowd<'a> {
-    pub events: &'a [Record<'a>],
+    pub events: &'a [Heading<'a>],
     /// For every event the place of its app.
     pub app_of: &'a [usize],
     pub apps: &'a [App],
@@ -78,11 +78,11 @@ pub(super) fn find(crowd: Crowd<'_>, cache: &mut Cache, threads: usize) -> Resul
     let events = crowd.events.len();
     let hashes = hashes_of(crowd, cache, threads);
     let numbers: Vec<AtomicU32> = (0..events).map(|_| AtomicU32::new(0)).collect();
-    let parts = cache.count();
+    let (parts, fingerprints) = (cache.count(), cache.fingerprints());
     let work: Vec<(usize, &mut Part)> = cache.parts().iter_mut().enumerate().collect();
     let found = on_threads(threads, work, |(number, part)| {
         let mine = |hash: u64| part_of(hash, parts) == number;
-        find_some(crowd, &hashes, mine, part, &numbers)
+        find_some(crowd, &hashes, mine, (part, fingerprints), &numbers)
     });
     let mut found = found.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut slots = Vec::with_capacity(found.iter().map(|(slots, _)| slots.len()).sum());
@@ -104,7 +104,7 @@ pub(super) fn find(crowd: Crowd<'_>, cache: &mut Cache, threads: usize) -> Resul
 fn hashes_of(crowd: Crowd<'_>, cache: &Cache, threads: usize) -> Vec<u64> {
     let share = crowd.events.len().div_ceil(threads).max(1);
     let shares = crowd.events.chunks(share).zip(crowd.app_of.chunks(share)).collect();
-    let hashes = on_threads(threads, shares, |(events, app_of): (&[Record<'_>], &[usize])| {
+    let hashes = on_threads(threads, shares, |(events, app_of): (&[Heading<'_>], &[usize])| {
         let name = |app: &usize| &crowd.apps[*app].name;
         events.iter().zip(app_of).map(|(event, app)| cache.hash(name(app), event.user)).collect::<Vec<u64>>()
     });
@@ -116,7 +116,7 @@ fn find_some(
     crowd: Crowd<'_>,
     hashes: &[u64],
     is_mine: impl Fn(u64) -> bool,
-    part: &mut Part,
+    (part, fingerprints): (&mut Part, impl Fn(&[u8]) -> Fingerprint),
     numbers: &[AtomicU32],
 ) -> Result<(Vec<Slot>, Places), EngineError> {
     let (mut slots, mut known) = (Vec::<Slot>::new(), HashTable::<Known>::new());
@@ -136,8 +136,9 @@ fn find_some(
                 let number = slots.len() as u32;
                 known.insert_unique(*hash, Known { hash: *hash, number }, |known| known.hash);
                 keys::write_book(&mut key, &crowd.apps[app].name, user);
-                let mut slot = Slot::new(app, user.into(), *hash);
-                match part.take(&key) {
+                let fingerprint = fingerprints(&key);
+                let mut slot = Slot::new(app, user.into(), *hash, fingerprint);
+                match part.take(fingerprint) {
                     Some(bytes) => slot.find(&crowd.apps[app].name, bytes)?,
                     None => missing.push((number, key.clone())),
                 }

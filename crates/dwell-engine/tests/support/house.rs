@@ -1,7 +1,7 @@
 //! An engine that works on logs in memory, and what one reading of all that was said would say.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use dwell_core::policy::{Policy, Version};
 use dwell_core::session::{ClosedSession, Sessionizer};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
 use dwell_engine::{
-    AppRules, Desk, Facet, Fill, LengthCounts, News, Quarter, Record, SessionRow, Worker, WorkerOptions,
+    AppRules, Desk, Facet, Fill, LengthCounts, News, Quarter, Record, Series, SessionRow, Worker, WorkerOptions,
 };
 use dwell_store::{Batch, Books, Log, MemoryBooks, MemoryLog};
 use proptest::prelude::*;
@@ -147,6 +147,8 @@ impl House {
     pub fn work(&self, now: i64) {
         let mut worker = self.worker.borrow_mut();
         while !worker.turn(Timestamp::from_micros(BEGIN + now * MINUTE)).unwrap().is_idle() {}
+        let breaches = worker.take_breaches();
+        assert!(breaches.is_empty(), "{breaches:?}");
     }
 
     pub fn sessions(&self, user: &str) -> Vec<SessionRow> {
@@ -246,6 +248,7 @@ pub fn followed(house: &House) -> BTreeMap<String, SessionRow> {
                 assert!(known.insert(row.session_id.clone(), row).is_none(), "what is stated stands already");
             }
             News::Retracted(id) => assert!(known.remove(&id).is_some(), "only what was stated is retracted"),
+            News::UserErased | News::Erased => {}
         }
     }
     known
@@ -356,6 +359,43 @@ pub fn quarters_of(rows: &[SessionRow], open: i64) -> Quarter {
         foreground: sum(|row| row.foreground_time),
         playing: sum(|row| row.playing_time),
     }
+}
+
+/// How many users were active in a minute, an hour, a day.
+pub type ActiveUsers = BTreeMap<(Series, Timestamp), i64>;
+
+/// Whose activities happened when, the silent ones left out.
+pub fn heard(said: &[Said]) -> Vec<(usize, Timestamp)> {
+    let heard = said.iter().filter(|said| said.kind.weight() != Weight::Silent);
+    heard.map(|said| (said.user, Timestamp::from_micros(BEGIN + said.minute * MINUTE))).collect()
+}
+
+/// What the books count.
+pub fn active_users(desk: &Desk) -> ActiveUsers {
+    let ever = (Timestamp::MIN.plus(Span::from_hours(1)), Timestamp::MAX);
+    let mut counted = BTreeMap::new();
+    for series in [Series::ActiveByMinute, Series::ActiveByHour, Series::ActiveByDay] {
+        let places = desk.series(APP, series, ever, 100_000).unwrap();
+        counted.extend(places.into_iter().map(|(at, count)| ((series, at), count)));
+    }
+    counted
+}
+
+/// What they are to count: in every place each user once.
+pub fn active_users_of(heard: &[(usize, Timestamp)], zone: &Zone) -> ActiveUsers {
+    let mut places: BTreeSet<(Series, Timestamp, usize)> = BTreeSet::new();
+    for (user, at) in heard {
+        let day = Timestamp::from_micros(zone.day_of(*at) * 86_400_000_000);
+        let begin = |unit: i64| Timestamp::from_micros(at.as_micros() - at.as_micros().rem_euclid(unit));
+        places.insert((Series::ActiveByMinute, begin(MINUTE), *user));
+        places.insert((Series::ActiveByHour, begin(60 * MINUTE), *user));
+        places.insert((Series::ActiveByDay, day, *user));
+    }
+    let mut counted = BTreeMap::new();
+    for (series, at, _) in places {
+        *counted.entry((series, at)).or_default() += 1;
+    }
+    counted
 }
 
 /// How many sessions ended on each day on which any did.

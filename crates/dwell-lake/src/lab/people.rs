@@ -181,7 +181,7 @@ impl WideEvent {
 ///
 /// Events without an id of their own are in order of when they came in, where all else is the same: the first of them is
 /// the one that counts, and if it came too late, so did the others. The ids stand where a file has its truth.
-fn told_once(events: &[WideEvent], once: &mut Vec<WideEvent>) -> u64 {
+pub(crate) fn told_once(events: &[WideEvent], once: &mut Vec<WideEvent>) -> u64 {
     let mut seen = HashSet::new();
     once.clear();
     once.extend(events.iter().filter(|event| event.truth == 0 || seen.insert(event.truth)));

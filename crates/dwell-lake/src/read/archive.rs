@@ -73,6 +73,20 @@ pub fn read<B>(
     Ok(ControlFlow::Continue(()))
 }
 
+/// Returns where the files of an app's archive lie, in order of the log.
+pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
+    Ok(files(folder)?.into_iter().map(|file| file.path).collect())
+}
+
+/// Hands on all events of one file, some at a time, until somebody breaks off.
+pub fn read_one<B>(
+    path: &Path,
+    mut take: impl FnMut(&[ArchivedRow<'_>]) -> ControlFlow<B>,
+) -> Result<ControlFlow<B>, ArchiveError> {
+    // An offset is the number of a record: the last one of all is never given.
+    read_file(path, &(0..u64::MAX), &mut take)
+}
+
 /// Returns the files of an app's archive, in order of the log.
 fn files(folder: &Path) -> Result<Vec<ArchiveFile>, ArchiveError> {
     let failed = |source| ArchiveError::Io { path: folder.to_owned(), source };

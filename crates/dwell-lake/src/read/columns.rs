@@ -43,6 +43,8 @@ pub enum Role {
     TotalLength,
     /// How long what plays will go on, in seconds.
     Remaining,
+    /// How many times as fast as recorded it plays.
+    PlaybackRate,
     /// Whether what plays has no end.
     Livestream,
     /// What the lab is split by.
@@ -53,7 +55,7 @@ pub enum Role {
 
 impl Role {
     /// How many there are.
-    pub const COUNT: usize = 20;
+    pub const COUNT: usize = 21;
 
     /// All of them, each at its place.
     pub const ALL: [Role; Role::COUNT] = [
@@ -74,6 +76,7 @@ impl Role {
         Role::Position,
         Role::TotalLength,
         Role::Remaining,
+        Role::PlaybackRate,
         Role::Livestream,
         Role::By,
         Role::Truth,
@@ -100,6 +103,7 @@ impl Role {
             Role::Position => "position",
             Role::TotalLength => "total length",
             Role::Remaining => "remaining",
+            Role::PlaybackRate => "playback rate",
             Role::Livestream => "livestream",
             Role::By => "by",
             Role::Truth => "truth",
@@ -126,7 +130,7 @@ impl Role {
             Role::Remaining => "--remaining",
             Role::By => "--by",
             Role::Truth => "--truth",
-            Role::AnonymousUser | Role::MessageType | Role::Active | Role::Livestream => "",
+            Role::AnonymousUser | Role::MessageType | Role::Active | Role::PlaybackRate | Role::Livestream => "",
         }
     }
 
@@ -191,6 +195,7 @@ impl Role {
             Role::Position => &["position", "propertiesposition"],
             Role::TotalLength => &["totallength", "propertiestotallength"],
             Role::Remaining => &["remaining", "remainingseconds"],
+            Role::PlaybackRate => &["playbackrate", "propertiesplaybackrate"],
             Role::Livestream => &["livestream", "propertieslivestream"],
             Role::By | Role::Truth => &[],
         }
@@ -259,7 +264,13 @@ impl ColumnFlags {
                 Some(EventColumn::Named(name)) => return Some(name),
                 Some(EventColumn::Nothing) | None => return None,
             },
-            Role::AnonymousUser | Role::MessageType | Role::Active | Role::Livestream | Role::By | Role::Truth => {
+            Role::AnonymousUser
+            | Role::MessageType
+            | Role::Active
+            | Role::PlaybackRate
+            | Role::Livestream
+            | Role::By
+            | Role::Truth => {
                 return None;
             }
         };
@@ -363,6 +374,7 @@ fn drop_what_means_nothing(chosen: &mut Chosen, wish: Wish<'_>) {
     if chosen.column(Role::TotalLength).is_none() || chosen.column(Role::Position).is_none() {
         chosen.roles[Role::TotalLength as usize] = None;
         chosen.roles[Role::Position as usize] = None;
+        chosen.roles[Role::PlaybackRate as usize] = None;
         chosen.roles[Role::Livestream as usize] = None;
     }
 }

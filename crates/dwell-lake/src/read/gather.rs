@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use dwell_core::decimal::{number_text, scaled};
-use dwell_core::event::{EventKind, Stamps, remaining_of};
+use dwell_core::event::{EventKind, PlaybackRate, Stamps, remaining_of};
 use dwell_core::id::LONGEST_ID;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::words::{EventWords, Meaning, denies_activity, says_live, settle};
@@ -461,8 +461,18 @@ fn remaining(kind: EventKind, row: &Row<'_>) -> Result<Option<Span>, Refusal> {
         return Ok(Some(Span::from_micros(remaining)));
     }
     match (seconds(row, Role::Position)?, seconds(row, Role::TotalLength)?) {
-        (Some(position), Some(length)) => Ok(remaining_of(Span::from_micros(position), Span::from_micros(length))),
+        (Some(position), Some(length)) => {
+            Ok(remaining_of(Span::from_micros(position), Span::from_micros(length), rate(row)))
+        }
         _ => Ok(None),
+    }
+}
+
+/// Reads how fast it plays. What is no rate says nothing, whatever it is: it never refuses a row.
+fn rate(row: &Row<'_>) -> Option<PlaybackRate> {
+    match row[Role::PlaybackRate as usize] {
+        Cell::Text(text) | Cell::Number(text) => PlaybackRate::read(text),
+        Cell::Nothing | Cell::Nested(_) | Cell::Moment(..) => None,
     }
 }
 

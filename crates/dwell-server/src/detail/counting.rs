@@ -1,32 +1,30 @@
 //! An app's history counted anew: out of the archive and the log, by the same sweep that counts files.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
-use std::sync::Weak;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use dwell_core::lab::advice::{self, Advice, AppKind};
 use dwell_core::lab::pattern::Pattern;
 use dwell_core::lab::{GridPoint, Lab};
+use dwell_core::law::Broken;
 use dwell_core::policy::Policy;
 use dwell_core::time::{Timeout, Timestamp};
-use dwell_engine::{Desk, EngineError, Record};
+use dwell_engine::EngineError;
 use dwell_lake::handover::Handovers;
 use dwell_lake::lab::people::{Facet, OTHERS, PeopleSweep};
 use dwell_lake::lab::{Counted, SampledActivities};
+use dwell_lake::log::Log;
+use dwell_lake::names::Names;
 use dwell_lake::question::{LateEvents, Question};
-use dwell_lake::read::archive::{self, ArchiveError};
-use dwell_lake::retell::{Retelling, grouped};
+use dwell_lake::retell::{Origins, Retelling, grouped};
 use dwell_lake::shuffle::{Shuffle, ShuffleError};
 use dwell_lake::sweep::SweepError;
 use dwell_lake::write::archive::ArchivedRow;
-use dwell_store::{Offset, StoreError};
+use dwell_store::Offset;
 
 use crate::House;
-use crate::row::archived;
-
-/// How much of the log is read at once, in bytes.
-const READ_BYTES: usize = 8 << 20;
+use crate::history::{self, HistoryError};
 
 /// How much memory events may take while they are counted, in bytes; those beyond go to a temporary file.
 const MEMORY: u64 = 256 << 20;
@@ -65,6 +63,8 @@ pub(crate) struct Detail {
     /// How many events of the app the engine had read by then, and how many of them were found.
     pub events: u64,
     pub events_found: u64,
+    /// The latest erasure that is in it.
+    pub erasures: u64,
     /// When the first and the last event happened, and the latest moment that any of them tells of.
     pub time_range: Option<(i64, i64)>,
     pub told_until: Option<i64>,
@@ -101,16 +101,14 @@ impl Group {
 pub(crate) enum CountError {
     #[error("the server stops")]
     Stops,
-    #[error("the log cannot be read: {0}")]
-    Log(#[from] StoreError),
-    #[error("record {0} of the log cannot be read")]
-    Record(Offset),
+    #[error(transparent)]
+    History(#[from] HistoryError),
     #[error("the books cannot be read: {0}")]
     Books(#[from] EngineError),
-    #[error("the archive cannot be read: {0}")]
-    Archive(#[from] ArchiveError),
     #[error(transparent)]
     Shuffle(#[from] ShuffleError),
+    #[error("a law does not hold: {0}")]
+    Law(Broken),
     #[error("a log that was put aside is not in order")]
     OutOfOrder,
 }
@@ -125,22 +123,62 @@ impl From<SweepError<std::convert::Infallible>> for CountError {
     }
 }
 
-/// Counts, and says how far it is. The house is held for moments only, so that it can be left.
+/// All events of an app, by user.
+pub(crate) struct Gathered {
+    pub log: Log<'static>,
+    pub names: Arc<Names>,
+    pub origins: Origins,
+    pub read_up_to: Offset,
+    pub events: u64,
+    pub events_found: u64,
+    /// The latest erasure that is in it: after another one it is not to be shown.
+    pub erasures: u64,
+}
+
+impl Gathered {
+    /// Reads an app's history, and says how far it is. The house is held for moments only, so that it can be left.
+    pub fn of(house: &Weak<House>, app: &str, done: &AtomicU32) -> Result<Gathered, CountError> {
+        let home = house.upgrade().ok_or(CountError::Stops)?;
+        // In this order: what is counted of the app then lies before the offset.
+        let events = home.desk.numbers(app)?.events;
+        let read_up_to = home.desk.offset();
+        let erasures = home.erasures.latest(app);
+        drop(home);
+        let shuffle = Shuffle::new(events, MEMORY);
+        let (mut retelling, mut events_found) = (Retelling::new(&shuffle), 0);
+        // Events are handed on under the ids of the people that theirs have become.
+        let take = |home: &House, rows: &[ArchivedRow<'_>]| -> Result<(), CountError> {
+            let people = history::people(&home.desk, app, rows)?;
+            for row in rows {
+                retelling.take(row, people.get(row.user_id).map_or(row.user_id, String::as_str))?;
+            }
+            events_found += rows.len() as u64;
+            Ok(())
+        };
+        let reached = |at: Offset| {
+            done.store((READ_DONE * at.number() / read_up_to.number().max(1)) as u32, Ordering::Relaxed);
+        };
+        let passed_over = history::read(house, app, read_up_to, take, reached)?;
+        // Who was erased was counted when they were there, and may be in the archive and in the log.
+        let events_found = (events_found + passed_over).min(events.max(events_found));
+        let (names, origins) = retelling.end()?;
+        Ok(Gathered { log: grouped(shuffle), names, origins, read_up_to, events, events_found, erasures })
+    }
+
+    /// Asks for the app's sessions under a policy, as of the latest moment that an event tells of.
+    pub fn question(&self, app: &str, policy: &Policy) -> Result<Question, CountError> {
+        let as_of = Timestamp::from_micros(self.log.told_until().unwrap_or(0));
+        let mut question = Question::new(app, policy, &BTreeMap::new(), &self.names, as_of, LateEvents::LeftOut);
+        question.handovers = Handovers::find(&self.log, &question, THREADS)?;
+        Ok(question)
+    }
+}
+
+/// Counts, and says how far it is.
 pub(crate) fn count(house: &Weak<House>, order: Order, done: &AtomicU32) -> Result<Detail, CountError> {
-    let home = house.upgrade().ok_or(CountError::Stops)?;
-    // In this order: what is counted of the app then lies before the offset.
-    let events = home.desk.numbers(&order.app)?.events;
-    let read_up_to = home.desk.offset();
-    drop(home);
-    let shuffle = Shuffle::new(events, MEMORY);
-    let mut telling = Telling { house, order: &order, retelling: Retelling::new(&shuffle), found: 0 };
-    telling.tell(read_up_to, done)?;
-    let events_found = telling.found;
-    let (names, origins) = telling.retelling.end()?;
-    let log = grouped(shuffle);
-    let as_of = Timestamp::from_micros(log.told_until().unwrap_or(0));
-    let mut question = Question::new(&order.app, &order.policy, &BTreeMap::new(), &names, as_of, LateEvents::LeftOut);
-    question.handovers = Handovers::find(&log, &question, THREADS)?;
+    let gathered = Gathered::of(house, &order.app, done)?;
+    let question = gathered.question(&order.app, &order.policy)?;
+    let Gathered { log, names, origins, read_up_to, events, events_found, erasures } = gathered;
     let mut swept = PeopleSweep::over(&log, (&question, &origins), &MILESTONES, THREADS)?;
     done.store(SWEPT_DONE, Ordering::Relaxed);
     let groups = groups(std::mem::take(&mut swept.groups), &names.texts());
@@ -156,6 +194,7 @@ pub(crate) fn count(house: &Weak<House>, order: Order, done: &AtomicU32) -> Resu
         read_up_to,
         events,
         events_found,
+        erasures,
         time_range: log.time_range(),
         told_until: log.told_until(),
         counted: swept.all.counted,
@@ -199,78 +238,4 @@ fn groups(labs: BTreeMap<(Facet, u32), Lab>, texts: &[std::sync::Arc<str>]) -> B
         });
     }
     groups
-}
-
-/// Events on their way out of archive and log.
-struct Telling<'t> {
-    house: &'t Weak<House>,
-    order: &'t Order,
-    retelling: Retelling<'t>,
-    found: u64,
-}
-
-impl Telling<'_> {
-    /// Tells all events of the app before an offset. What the log dropped is looked for in the archive.
-    fn tell(&mut self, end: Offset, done: &AtomicU32) -> Result<(), CountError> {
-        let mut at = Offset::ZERO;
-        while at < end {
-            let house = self.house.upgrade().ok_or(CountError::Stops)?;
-            at = match house.log.read(at, READ_BYTES) {
-                Ok(records) if records.is_empty() => break,
-                Ok(records) => {
-                    let mut rows = Vec::new();
-                    for (offset, bytes) in records.iter().filter(|(offset, _)| *offset < end) {
-                        let record = Record::read(bytes).ok_or(CountError::Record(offset))?;
-                        if record.app == self.order.app {
-                            rows.extend(archived(&record, offset));
-                        }
-                    }
-                    self.take(&house.desk, &rows)?;
-                    records.next()
-                }
-                Err(StoreError::Dropped { first, .. }) => {
-                    let first = first.min(end);
-                    self.tell_archived(&house, at, first)?;
-                    first
-                }
-                // Nobody will ever read them.
-                Err(StoreError::Quarantined { offsets }) => offsets.end,
-                Err(error) => return Err(error.into()),
-            };
-            done.store((READ_DONE * at.number() / end.number().max(1)) as u32, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn tell_archived(&mut self, house: &House, from: Offset, to: Offset) -> Result<(), CountError> {
-        let folder = house.archive.join(&self.order.app);
-        let read = archive::read(&folder, from.number()..to.number(), |rows| match self.take(&house.desk, rows) {
-            Ok(()) if self.house.strong_count() == 0 => ControlFlow::Break(CountError::Stops),
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        })?;
-        match read {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(error) => Err(error),
-        }
-    }
-
-    /// Hands events on under the ids of the people that theirs have become.
-    fn take(&mut self, desk: &Desk, rows: &[ArchivedRow<'_>]) -> Result<(), CountError> {
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        let mut ids = Vec::new();
-        for row in rows {
-            places.entry(row.user_id).or_insert_with(|| {
-                ids.push(row.user_id);
-                ids.len() - 1
-            });
-        }
-        let now = desk.who_are(&self.order.app, &ids)?;
-        for row in rows {
-            let person = places.get(row.user_id).and_then(|place| now.get(*place)?.as_deref());
-            self.retelling.take(row, person.unwrap_or(row.user_id))?;
-        }
-        self.found += rows.len() as u64;
-        Ok(())
-    }
 }

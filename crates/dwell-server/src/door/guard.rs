@@ -4,7 +4,6 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::pace::{Clock, Pace, Paced, Patience};
+use super::connections::Connections;
 
 /// How many may be told at once that there is no place. Beyond that they are closed without a word.
 const MOST_TOLD: usize = 256;
@@ -37,8 +36,7 @@ pub struct Guard {
     places: Arc<Semaphore>,
     /// `None` where TLS is spoken: a word in plain text would not be understood.
     telling: Option<Arc<Semaphore>>,
-    turned_away: Arc<AtomicU64>,
-    patience: Patience,
+    counted: Arc<Connections>,
 }
 
 /// What is said over TLS or not.
@@ -51,31 +49,31 @@ pub enum Spoken {
 }
 
 impl Guard {
-    /// Has so many places, and counts those who find none.
-    pub fn new(places: usize, spoken: Spoken, turned_away: Arc<AtomicU64>, patience: Patience) -> Guard {
+    /// Has so many places, and counts who finds one and who does not.
+    pub fn new(places: usize, spoken: Spoken, counted: Arc<Connections>) -> Guard {
         let telling = (spoken == Spoken::Plain).then(|| Arc::new(Semaphore::new(MOST_TOLD)));
-        Guard { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))), telling, turned_away, patience }
+        Guard { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))), telling, counted }
     }
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Guard {
     type Stream = Placed;
-    type Service = Paced<S>;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Placed, Paced<S>)>> + Send>>;
+    type Service = S;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Placed, S)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let (telling, patience) = (self.telling.clone(), self.patience);
-        if place.is_err() {
-            self.turned_away.fetch_add(1, Ordering::Relaxed);
+        let taken = Arc::clone(&self.places).try_acquire_owned();
+        let place = taken.map(|taken| Place { counted: self.counted.clone(), _taken: taken });
+        match &place {
+            Ok(_) => self.counted.accept(),
+            Err(_taken) => self.counted.refuse(),
         }
+        let telling = self.telling.clone();
         Box::pin(async move {
             match place {
                 Ok(place) => {
                     stream.set_nodelay(true)?;
-                    let pace = Arc::<Pace>::default();
-                    let clock = Clock::new(pace.clone(), patience);
-                    Ok((Placed { stream, clock, _place: place }, Paced { service, pace }))
+                    Ok((Placed { stream, _place: place }, service))
                 }
                 Err(_taken) => {
                     if let Some(telling) = telling
@@ -100,19 +98,23 @@ async fn tell(mut stream: TcpStream) -> io::Result<()> {
 /// A connection with its place, which is free again when it ends.
 pub struct Placed {
     stream: TcpStream,
-    clock: Clock,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+struct Place {
+    counted: Arc<Connections>,
+    _taken: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.counted.end();
+    }
 }
 
 impl AsyncRead for Placed {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_read(context, into) {
-            Poll::Ready(read) => {
-                self.clock.hear();
-                Poll::Ready(read)
-            }
-            Poll::Pending => self.clock.wait(context).map(Err),
-        }
+        Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 

@@ -1,6 +1,7 @@
-//! How long a connection may lie idle between two requests, and how long the head of each may take.
+//! How long a connection may take until its first request, how long it may lie idle between two requests, and how long
+//! the head of each may take.
 //!
-//! hyper has one clock for both, from the end of an answer to the end of the next head. Here the socket knows from the
+//! hyper has one clock for the last two, from the end of an answer to the end of the next head. Here the line knows from the
 //! service whether a request is under way, and has a clock for each.
 
 use std::future::Future;
@@ -16,16 +17,20 @@ use axum::http::{Request, Response, Version};
 use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 
+use super::connections::{Connections, Slow};
+
 /// How long anybody may take who has no request under way.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
+    /// From the beginning of a connection, TLS not included, to the end of its first head.
+    pub first: Duration,
     /// From the end of an answer to the first byte of the next request.
     pub idle: Duration,
     /// From that byte to the end of the head.
     pub head: Duration,
 }
 
-/// What socket and service of one connection know together.
+/// What line and service of one connection know together.
 #[derive(Debug, Default)]
 pub struct Pace {
     begun: AtomicU64,
@@ -37,7 +42,12 @@ pub struct Pace {
 /// Where a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
-    /// A request is under way, or the first was not begun: others look after that.
+    /// The first request has not begun.
+    First {
+        /// Something of it came in.
+        is_heard: bool,
+    },
+    /// A request is under way: others look after that.
     Busy,
     /// So many requests have ended, and the next has not begun.
     Idle(u64),
@@ -45,42 +55,57 @@ enum Phase {
     Head(u64),
 }
 
-/// The clock of a socket.
+/// The clock of a line.
 pub struct Clock {
     pace: Arc<Pace>,
     patience: Patience,
+    counted: Arc<Connections>,
     phase: Phase,
     rings: Pin<Box<Sleep>>,
+    has_rung: bool,
 }
 
 impl Clock {
-    pub fn new(pace: Arc<Pace>, patience: Patience) -> Clock {
-        Clock { pace, patience, phase: Phase::Busy, rings: Box::pin(tokio::time::sleep(patience.idle)) }
+    pub fn new(pace: Arc<Pace>, patience: Patience, counted: Arc<Connections>) -> Clock {
+        let rings = Box::pin(tokio::time::sleep(patience.first));
+        Clock { pace, patience, counted, phase: Phase::First { is_heard: false }, rings, has_rung: false }
     }
 
     /// Notes that bytes came in.
     pub fn hear(&mut self) {
         self.look();
-        if let Phase::Idle(ended) = self.phase
+        if let Phase::First { is_heard } = &mut self.phase {
+            *is_heard = true;
+        } else if let Phase::Idle(ended) = self.phase
             && !self.pace.is_http2.load(Ordering::Relaxed)
         {
             self.begin(Phase::Head(ended), self.patience.head);
         }
     }
 
-    /// Fails when nothing came for too long.
+    /// Fails when nothing came for too long, and counts that.
     pub fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         self.look();
-        if self.phase == Phase::Busy {
-            return Poll::Pending;
+        let slow = match self.phase {
+            Phase::Busy => return Poll::Pending,
+            Phase::First { is_heard: false } => Slow::FirstByte,
+            Phase::First { is_heard: true } | Phase::Head(_) => Slow::Header,
+            Phase::Idle(_) => Slow::Idle,
+        };
+        if !self.has_rung {
+            ready!(self.rings.as_mut().poll(context));
+            self.has_rung = true;
+            self.counted.time_out(slow);
         }
-        ready!(self.rings.as_mut().poll(context));
         Poll::Ready(io::Error::from(io::ErrorKind::TimedOut))
     }
 
     fn look(&mut self) {
         let ended = self.pace.ended.load(Ordering::Acquire);
-        if ended == 0 || ended != self.pace.begun.load(Ordering::Acquire) {
+        let begun = self.pace.begun.load(Ordering::Acquire);
+        if begun == 0 {
+            // It goes on as it began.
+        } else if ended != begun {
             self.phase = Phase::Busy;
         } else if self.phase != Phase::Idle(ended) && self.phase != Phase::Head(ended) {
             self.begin(Phase::Idle(ended), self.patience.idle);

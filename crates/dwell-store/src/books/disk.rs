@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::{Books, Changes, Entry, check};
+use super::{Books, Changes, Entry, Stack, check};
 use crate::disk::means_full;
 use crate::error::StoreError;
 use crate::log::Offset;
@@ -99,6 +99,29 @@ impl DiskBooks {
         })?;
         *reached = opened.offset(&self.folder)?;
         *open = Some(opened);
+        Ok(())
+    }
+
+    /// Makes these writes as one, of which no two have the same key.
+    fn write<'w>(
+        &self,
+        mut reached: MutexGuard<'_, Offset>,
+        offset: Offset,
+        writes: impl Iterator<Item = (&'w [u8], Option<&'w [u8]>)>,
+    ) -> Result<(), StoreError> {
+        let Open { database, entries } = self.ready()?;
+        let mut batch = database.batch();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(&entries, entry_key(key), value),
+                None => batch.remove(&entries, entry_key(key)),
+            }
+        }
+        batch.insert(&entries, OFFSET, offset.number().to_be_bytes());
+        let committed = batch.commit();
+        drop((database, entries));
+        committed.map_err(self.closing("write to"))?;
+        *reached = offset;
         Ok(())
     }
 
@@ -213,23 +236,15 @@ impl Books for DiskBooks {
     }
 
     fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
-        let mut reached = self.reached();
-        check(changes, *reached)?;
-        let offset = changes.offset;
-        let Open { database, entries } = self.ready()?;
-        let mut batch = database.batch();
-        for (key, value) in changes.last_of_each_key() {
-            match value {
-                Some(value) => batch.insert(&entries, entry_key(key), value),
-                None => batch.remove(&entries, entry_key(key)),
-            }
-        }
-        batch.insert(&entries, OFFSET, offset.number().to_be_bytes());
-        let committed = batch.commit();
-        drop((database, entries));
-        committed.map_err(self.closing("write to"))?;
-        *reached = offset;
-        Ok(())
+        let reached = self.reached();
+        check(changes.offset, changes.keys(), *reached)?;
+        self.write(reached, changes.offset, changes.last_of_each_key().into_iter())
+    }
+
+    fn commit_all(&self, changes: &Stack) -> Result<(), StoreError> {
+        let reached = self.reached();
+        check(changes.offset(), changes.writes().map(|(key, _)| key), *reached)?;
+        self.write(reached, changes.offset(), changes.writes())
     }
 
     fn offset(&self) -> Offset {

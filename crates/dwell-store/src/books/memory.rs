@@ -50,7 +50,7 @@ impl Books for MemoryBooks {
 
     fn commit(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut kept = self.kept();
-        check(changes, kept.offset)?;
+        check(changes.offset, changes.keys(), kept.offset)?;
         for (key, value) in &changes.writes {
             match value {
                 Some(value) => kept.values.insert(key.clone(), value.clone()),

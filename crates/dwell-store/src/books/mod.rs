@@ -3,10 +3,12 @@
 mod copy;
 mod disk;
 mod memory;
+mod stack;
 
 pub use copy::BooksCopied;
 pub use disk::{BooksOptions, DiskBooks};
 pub use memory::MemoryBooks;
+pub use stack::Stack;
 
 use crate::error::StoreError;
 use crate::log::Offset;
@@ -31,6 +33,11 @@ pub trait Books: Send + Sync {
     ///
     /// One caller at a time commits: the engine is the only writer of its books.
     fn commit(&self, changes: &Changes) -> Result<(), StoreError>;
+
+    /// The same with the changes of several turns, as one commit.
+    fn commit_all(&self, changes: &Stack) -> Result<(), StoreError> {
+        self.commit(&changes.as_one())
+    }
 
     /// Up to where in the log the last commit reaches. [`Offset::ZERO`] before the first.
     fn offset(&self) -> Offset;
@@ -89,8 +96,8 @@ impl Changes {
         self.writes.is_empty()
     }
 
-    /// Leaves only the writes that count, in order of their keys, so that [`Changes::find`] finds them.
-    pub fn put_in_order(&mut self) {
+    /// Leaves only the writes that count, in order of their keys.
+    fn put_in_order(&mut self) {
         let heads = self.in_order();
         self.writes = heads.iter().map(|head| std::mem::take(&mut self.writes[head.place as usize])).collect();
     }
@@ -132,46 +139,15 @@ impl Changes {
         self.writes.iter().enumerate().map(head).collect()
     }
 
-    /// Returns what is written under a key: a value, `Some(None)` where it is deleted, `None` where nothing changes. They have
-    /// to be in order.
-    pub fn find(&self, key: &[u8]) -> Option<Option<&[u8]>> {
-        let place = self.writes.binary_search_by(|(other, _)| other.as_slice().cmp(key)).ok()?;
-        self.writes.get(place).map(|(_, value)| value.as_deref())
-    }
-
-    /// Puts later changes on top of these: of a key that both write, the later write counts. Both have to be in order, and so
-    /// is what comes of it.
-    #[must_use]
-    pub fn under(self, later: Changes) -> Changes {
-        let mut writes = Vec::with_capacity(self.writes.len() + later.writes.len());
-        let mut earlier = self.writes.into_iter().peekable();
-        for write in later.writes {
-            while let Some(before) = earlier.next_if(|before| before.0 < write.0) {
-                writes.push(before);
-            }
-            drop(earlier.next_if(|same| same.0 == write.0));
-            writes.push(write);
-        }
-        writes.extend(earlier);
-        Changes { offset: self.offset.max(later.offset), writes }
-    }
-
     /// How many bytes keys and values have, all together.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
     }
 
-    /// Returns what is written under keys that begin so and come after one of them, in order; `None` where a key is deleted. They
-    /// have to be in order.
-    pub fn range<'c>(
-        &'c self,
-        prefix: &'c [u8],
-        after: Option<&[u8]>,
-    ) -> impl Iterator<Item = (&'c [u8], Option<&'c [u8]>)> {
-        let is_before = |key: &[u8]| key < prefix || after.is_some_and(|after| key <= after);
-        let first = self.writes.partition_point(|(key, _)| is_before(key));
-        self.writes[first..].iter().take_while(move |(key, _)| key.starts_with(prefix)).map(borrowed)
+    /// The keys of all writes.
+    fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.writes.iter().map(|(key, _)| key.as_slice())
     }
 
     /// The writes that count, in order of their keys.
@@ -191,11 +167,11 @@ fn borrowed((key, value): &Write) -> (&[u8], Option<&[u8]>) {
 const LONGEST_KEY: usize = 32 << 10;
 
 /// Refuses a commit that goes back, or has a key that is too long.
-fn check(changes: &Changes, reached: Offset) -> Result<(), StoreError> {
-    if changes.offset < reached {
-        return Err(StoreError::Backwards { reached, given: changes.offset });
+fn check<'k>(offset: Offset, keys: impl Iterator<Item = &'k [u8]>, reached: Offset) -> Result<(), StoreError> {
+    if offset < reached {
+        return Err(StoreError::Backwards { reached, given: offset });
     }
-    match changes.writes.iter().map(|(key, _)| key.len()).max() {
+    match keys.map(<[u8]>::len).max() {
         Some(value) if LONGEST_KEY < value => {
             Err(StoreError::Option { name: "the length of a key", value, least: 0, most: LONGEST_KEY })
         }
@@ -210,7 +186,7 @@ mod tests {
     use super::*;
 
     /// Keys that have much in common, and those that have nothing.
-    fn key() -> impl Strategy<Value = Vec<u8>> {
+    pub(super) fn key() -> impl Strategy<Value = Vec<u8>> {
         let tail = prop::collection::vec(prop::sample::select(vec![0, 1, b'a', 255]), 0..4);
         let middle =
             prop::sample::select(vec!["", "u", "uapp-with-a-long-name", "uapp-with-a-long-name-of-a-user-", "s"]);
@@ -240,40 +216,6 @@ mod tests {
             changes.put_in_order();
             prop_assert_eq!(&changes.writes, &expected);
             prop_assert_eq!(counted(&changes), expected.clone());
-            for (key, value) in &expected {
-                prop_assert_eq!(changes.find(key), Some(value.as_deref()));
-            }
-        }
-
-        #[test]
-        fn later_changes_count_before_earlier_ones(
-            runs in prop::collection::vec(prop::collection::vec((key(), prop::option::of(any::<u8>())), 0..30), 1..4),
-            prefix in key(),
-            after in prop::option::of(key()),
-        ) {
-            let mut expected = std::collections::BTreeMap::new();
-            let mut all = Changes::up_to(Offset::ZERO);
-            for (number, run) in runs.into_iter().enumerate() {
-                let mut changes = Changes::up_to(Offset::new(number as u64));
-                for (key, value) in run {
-                    match value {
-                        Some(value) => changes.put(key.clone(), [value]),
-                        None => changes.delete(key.clone()),
-                    }
-                    expected.insert(key, value.map(|value| vec![value]));
-                }
-                changes.put_in_order();
-                all = all.under(changes);
-                prop_assert_eq!(all.offset, Offset::new(number as u64));
-            }
-            let bytes = expected.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
-            prop_assert_eq!(all.bytes(), bytes);
-            prop_assert_eq!(&all.writes, &expected.clone().into_iter().collect::<Vec<_>>());
-            let is_in = |key: &Vec<u8>| key.starts_with(&prefix) && after.as_ref().is_none_or(|after| after < key);
-            expected.retain(|key, _| is_in(key));
-            let found: Vec<Write> =
-                all.range(&prefix, after.as_deref()).map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
-            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -8,6 +8,7 @@ use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::frame::{HEAD, Head, Kind, SegmentHeader, chained, segment_name};
 use super::manifest::{Manifest, ManifestFile};
@@ -20,6 +21,11 @@ use super::ticket::Answer;
 use super::{Batch, Counters, LogOptions, Offset, bad};
 use crate::disk::{Disk, DiskFile, means_full, write_all_at};
 use crate::error::StoreError;
+
+/// After a group of at least so many appends, there is company to wait for: so much, before the next is written. A sync
+/// costs the same for one as for many; who appends alone never waits. PostgreSQL's `commit_delay` is the same.
+const COMPANY: usize = 3;
+const GATHERING: Duration = Duration::from_millis(2);
 
 /// What must fit into a segment beside its frames: the header, a seal after the last group, the footer.
 pub(super) const AROUND: usize = 3 * HEAD;
@@ -86,7 +92,11 @@ impl Writer {
     pub fn run(mut self) {
         let _guard = PanicGuard { queue: Arc::clone(&self.queue), tail: Arc::clone(&self.tail) };
         while let Some(requests) = self.queue.take(self.options.group_bytes) {
+            let is_in_company = COMPANY <= requests.len();
             self.commit(requests);
+            if is_in_company {
+                std::thread::sleep(GATHERING);
+            }
             if self.queue.is_empty() {
                 self.seal();
             }

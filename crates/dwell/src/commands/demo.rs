@@ -18,6 +18,7 @@ use crate::demo::story::{Size, Story, VISITOR};
 use crate::demo::teller::Teller;
 use crate::human::{self, count};
 use crate::progress::Progress;
+use crate::telemetry;
 
 /// What to show.
 #[derive(Args, Debug)]
@@ -51,7 +52,8 @@ pub fn run(args: &DemoArgs, progress: &Progress) -> anyhow::Result<()> {
     let beside = Beside::new();
     let (story, is_new) = story(args, beside.steady.now())?;
     let config = config(&args.folder, address)?;
-    serve::tell(&config);
+    // There are no traces of a demo, so that nothing has to be sent at its end.
+    let _telling = telemetry::begin(&config)?;
     let visited = story.visited().context("the demo has no app for a visitor: begin with --fresh")?;
     let demo = Demo {
         write_key: visited.write_key.clone(),

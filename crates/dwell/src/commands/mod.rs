@@ -13,4 +13,5 @@ pub mod serve;
 pub mod sessions;
 pub mod simulate;
 pub mod try_it;
+pub mod users;
 pub mod webhooks;

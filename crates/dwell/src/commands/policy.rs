@@ -1,5 +1,7 @@
 //! `dwell policy`: what holds in an app, since when, and who said so.
 
+mod preview;
+
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use dwell_policy::text::{not_obeyed, read_single, to_json};
 use serde_json::{Value, json};
 
 use crate::clock;
-use crate::data_folder::{DataArgs, moment_text, print_json, print_table, second_text};
+use crate::data_folder::{Which, moment_text, print_json, print_table, second_text};
 use crate::progress::Progress;
 
 /// What to do about the policy of an app.
@@ -40,15 +42,8 @@ enum Command {
     Restate(Restate),
     /// Say whether a text could be put
     Check(Check),
-}
-
-#[derive(Args, Debug)]
-struct Which {
-    /// Name or id of the app
-    #[arg(long, value_name = "APP")]
-    app: String,
-    #[command(flatten)]
-    data: DataArgs,
+    /// Say what a text would have done to all sessions so far, by asking the server that runs; nothing is put
+    Preview(preview::Preview),
 }
 
 #[derive(Args, Debug)]
@@ -131,19 +126,18 @@ pub fn run(args: &PolicyCommand, progress: &Progress) -> anyhow::Result<()> {
         Command::Restore(args) => restore(args, progress),
         Command::Restate(args) => restate(args),
         Command::Check(args) => check(args),
+        Command::Preview(args) => preview::run(args, progress),
     }
 }
 
-impl Which {
-    fn open(&self) -> anyhow::Result<(Arc<App>, Policies)> {
-        let registry = self.data.open()?;
-        let app = registry.app(&self.app)?.clone();
-        Ok((app, Policies::new(registry.folder(), Base::default())))
-    }
+/// Opens the policies of an app.
+fn open(which: &Which) -> anyhow::Result<(Arc<App>, Policies)> {
+    let (app, data) = which.open()?;
+    Ok((app, Policies::new(&data, Base::default())))
 }
 
 fn show(args: &Show, progress: &Progress) -> anyhow::Result<()> {
-    let (app, policies) = args.which.open()?;
+    let (app, policies) = open(&args.which)?;
     let history = policies.history(app.id.as_str())?;
     let number = args.number.unwrap_or(history.newest());
     if number == 0 {
@@ -190,7 +184,7 @@ impl How {
         &self,
         act: impl FnOnce(&Policies, &str, &NewVersion<'_>, Timestamp) -> Result<Arc<History>, E>,
     ) -> anyhow::Result<()> {
-        let (app, policies) = self.which.open()?;
+        let (app, policies) = open(&self.which)?;
         let newest = policies.history(app.id.as_str())?.newest();
         let replaces = match self.replaces {
             Some(replaces) => replaces,
@@ -217,7 +211,7 @@ impl How {
 }
 
 fn versions(args: &Versions) -> anyhow::Result<()> {
-    let (app, policies) = args.which.open()?;
+    let (app, policies) = open(&args.which)?;
     let history = policies.history(app.id.as_str())?;
     let now = clock::now();
     if args.which.data.json {
@@ -247,7 +241,7 @@ fn versions(args: &Versions) -> anyhow::Result<()> {
 }
 
 fn restate(args: &Restate) -> anyhow::Result<()> {
-    let (app, policies) = args.which.open()?;
+    let (app, policies) = open(&args.which)?;
     if !args.status {
         policies.ask_to_restate(app.id.as_str(), &author(), &args.note, clock::now())?;
     }
@@ -316,7 +310,7 @@ fn read(file: &PathBuf) -> anyhow::Result<String> {
 }
 
 /// Names whoever runs the command, as the machine knows them.
-fn author() -> String {
+pub(super) fn author() -> String {
     let user = whoami::username().unwrap_or_else(|_| "unknown".to_owned());
     let shown: String = user.chars().filter(|c| !c.is_control()).take(64).collect();
     format!("local:{shown}")

@@ -1,7 +1,6 @@
 //! `dwell serve`: one process, one data folder.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::IsTerminal;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -22,21 +21,27 @@ use dwell_policy::calendar::zone_table;
 use dwell_policy::policies::{Base, Policies};
 use dwell_policy::text::not_obeyed;
 use dwell_server::door::{self, Door};
-use dwell_server::{Demo, House, Machine};
-use dwell_store::{BooksOptions, Check, DiskBooks, DiskLog, LogOptions, OnDamage};
+use dwell_server::erasures::Erasures;
+use dwell_server::lately::Lately;
+use dwell_server::{Demo, House, Machine, Traced};
+use dwell_store::{BooksOptions, Check, DiskBooks, DiskLog, Log, LogOptions, OnDamage};
 use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
 
-use crate::archive::{self, Archive};
+use crate::archive::{self, Archive, Cleaner};
 use crate::clock::{self, Clock, SteadyClock};
 use crate::commands::webhooks;
 use crate::config::{self, Config, Overrides};
 use crate::control::Control;
-use crate::crank::Crank;
+use crate::crank::{Between, Crank};
 use crate::disk_space;
+use crate::eraser::Eraser;
 use crate::policy_file;
+use crate::process;
 use crate::restater::Restater;
 use crate::retention::Retention;
+use crate::sweeper::Sweeper;
+use crate::telemetry;
 
 /// How often apps and keys are looked at, and the machine's clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -71,6 +76,8 @@ pub(super) struct Beside {
     pub stopping: Arc<AtomicBool>,
     /// The page of a demo, and whom it is for.
     pub demo: Option<Demo>,
+    /// What of traces was sent.
+    pub traced: Arc<Traced>,
 }
 
 impl Beside {
@@ -78,7 +85,15 @@ impl Beside {
     pub fn new() -> Self {
         let steady = SteadyClock::start();
         let clock = || Clock::of(steady);
-        Beside { steady, door: clock(), bell: clock(), listener: None, stopping: Arc::default(), demo: None }
+        Beside {
+            steady,
+            door: clock(),
+            bell: clock(),
+            listener: None,
+            stopping: Arc::default(),
+            demo: None,
+            traced: Arc::default(),
+        }
     }
 }
 
@@ -86,13 +101,13 @@ impl Beside {
 pub fn run(args: &Serve) -> anyhow::Result<()> {
     let raw = config::written(args.config.as_deref(), &args.overrides)?;
     let config = Config::meant(&raw)?;
-    tell(&config);
-    serve(&config, Beside::new())
+    let telling = telemetry::begin(&config)?;
+    serve(&config, Beside { traced: telling.traced.clone(), ..Beside::new() })
 }
 
 /// Puts the house together, and runs it until it is told to stop.
 pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
-    let Beside { steady, door, bell, listener, stopping, demo } = beside;
+    let Beside { steady, door, bell, listener, stopping, demo, traced } = beside;
     let data = &config.server.data;
     let mut registry = Registry::make(data)?;
     let accounts = Arc::new(RwLock::new(Accounts::open(data)?));
@@ -119,6 +134,12 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
     house.webhooks = webhooks;
     house.policies = policies.clone();
     house.accounts = accounts.clone();
+    // What must not be read has to be known before anybody reads.
+    let erasures = Arc::new(Erasures::of(data));
+    erasures.refresh()?;
+    erasures.keep_within(log.next())?;
+    house.erasures = erasures.clone();
+    house.lately = Lately::of(config.ingest.remembered);
     house.limits = Limits {
         event_bytes: config.ingest.event_bytes,
         batch_bytes: config.ingest.batch_bytes,
@@ -136,11 +157,14 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
             ..machine(&log, &data, steady)
         }
     });
+    house.process = Arc::new(process::seen);
     let archive_folder = config.log.archive_folder.clone().unwrap_or_else(|| data.join(archive::FOLDER));
     house.archive = archive_folder.clone();
     let why_stopped = stopped.clone();
     house.stopping = stopping.clone();
     house.demo = demo;
+    house.traced = traced;
+    let house = Arc::new(house);
 
     let stop = Arc::new(AtomicBool::new(false));
     let copying = Arc::<Mutex<()>>::default();
@@ -148,14 +172,23 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
         data: data.clone(),
         log: log.clone(),
         books: books.clone(),
+        house: house.clone(),
         copying: copying.clone(),
         stop: stop.clone(),
+    };
+    let cleaner = Cleaner {
+        folder: archive_folder.clone(),
+        erasures: erasures.clone(),
+        clock: steady,
+        stop: stop.clone(),
+        rests_until: Timestamp::MIN,
     };
     let archive = archived.clone().map(|reached| Archive {
         log: log.clone(),
         data: data.clone(),
         folder: archive_folder,
         every: config.log.archive_every,
+        erasures: erasures.clone(),
         reached,
         clock: steady,
         stop: stop.clone(),
@@ -168,17 +201,19 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
         clock: bell,
         steady,
         waiting: house.waiting.clone(),
+        breaches: house.breaches.clone(),
         retention: Retention {
             keep: (config.log.archive != config::Archive::Awaited).then_some(config.log.retention),
             archived,
             copying,
         },
     };
-    let mut restater = Restater {
+    let restater = Restater {
         data: data.clone(),
         policies: policies.clone(),
         registry: registry.clone(),
         log: log.clone(),
+        erasures: erasures.clone(),
         rules: rules.clone(),
         shown: house.restating.clone(),
         job: None,
@@ -186,10 +221,21 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
         looked: Timestamp::MIN,
         mistakes: BTreeMap::new(),
     };
-    let mut worker = Worker::new(log, books, rules, WorkerOptions { cache_bytes, ..WorkerOptions::default() });
+    let eraser = Eraser::new(erasures, log.clone());
+    let sweeper = Sweeper {
+        keep: config.feed.keep,
+        data: data.clone(),
+        registry: registry.clone(),
+        swept: house.swept.clone(),
+        waiting: VecDeque::new(),
+        looked: Timestamp::MIN,
+        mistake: None,
+    };
+    let mut between = Between { restater, eraser, sweeper };
+    let mut worker = Worker::new(log, books, rules, WorkerOptions::within(cache_bytes));
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
         move || {
-            let why = match catch_unwind(AssertUnwindSafe(|| crank.turn(&mut worker, &mut restater))) {
+            let why = match catch_unwind(AssertUnwindSafe(|| crank.turn(&mut worker, &mut between))) {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(_panic) => "a promise between our own lines was broken; what it was stands above".to_owned(),
@@ -211,23 +257,32 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
             }
         }
     })?;
-    let archive = archive
-        .map(|archive| std::thread::Builder::new().name("archive".to_owned()).spawn(move || archive.run()))
-        .transpose()?;
+    let archive = std::thread::Builder::new().name("archive".to_owned()).spawn(move || match archive {
+        Some(archive) => archive.run(cleaner),
+        // Files may lie there from another time.
+        None => cleaner.run(),
+    })?;
+    // Beside the door and not before it: whoever is not told of a duplicate has lost nothing, and whoever has to wait has.
+    let lately = std::thread::Builder::new().name("lately".to_owned()).spawn({
+        let (house, stop) = (house.clone(), stop.clone());
+        move || match house.remember_log(&stop) {
+            Ok(events) => info!(events, "repetitions of the latest events in the log are known"),
+            Err(error) => warn!(%error, "repetitions of what came before the start are accepted"),
+        }
+    })?;
     let control = match control.listen() {
         Ok(listener) => {
             let answer = move || control.answer(&listener);
             Some(std::thread::Builder::new().name("control".to_owned()).spawn(answer)?)
         }
         Err(error) => {
-            warn!(%error, "no backup can be made while this runs: the control socket in the data folder cannot be had");
+            warn!(%error, "no command can ask this server for a backup or a preview: the control socket in the data folder cannot be had");
             None
         }
     };
-    let turned_away = house.turned_away.clone();
-    let served = listen(config, listener, Arc::new(house), stopping, turned_away);
+    let served = listen(config, listener, house, stopping);
     stop.store(true, Ordering::Relaxed);
-    for thread in [engine, watch, courier].into_iter().chain(archive).chain(control) {
+    for thread in [engine, watch, courier, archive, lately].into_iter().chain(control) {
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);
         }
@@ -257,7 +312,6 @@ fn listen(
     listener: Option<TcpListener>,
     house: Arc<House>,
     stopping: Arc<AtomicBool>,
-    turned_away: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
     // Who took the place before says when it is worth a visit.
     let is_announced = listener.is_some();
@@ -265,7 +319,7 @@ fn listen(
     let door = Door {
         tls: config.server.tls.as_ref().map(|tls| (tls.certificate.clone(), tls.key.clone())),
         connections: config.server.connections,
-        turned_away,
+        counted: house.connections.clone(),
         first_byte_timeout: duration(config.server.first_byte_timeout),
         header_timeout: duration(config.server.header_timeout),
         idle_timeout: duration(config.server.idle_timeout),
@@ -439,24 +493,6 @@ fn log_options(config: &Config) -> LogOptions {
             config::OnDamage::Quarantine => OnDamage::Quarantine,
         },
         ..LogOptions::default()
-    }
-}
-
-/// Says what happens on standard error, as configured.
-pub(super) fn tell(config: &Config) {
-    let level = match config.telemetry.level {
-        config::Level::Error => tracing::Level::ERROR,
-        config::Level::Warn => tracing::Level::WARN,
-        config::Level::Info => tracing::Level::INFO,
-        config::Level::Debug => tracing::Level::DEBUG,
-    };
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match config.telemetry.format {
-        config::LogFormat::Text => lines.init(),
-        config::LogFormat::Json => lines.json().init(),
     }
 }
 

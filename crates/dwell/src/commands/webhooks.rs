@@ -228,10 +228,15 @@ fn list(args: &List) -> anyhow::Result<()> {
 }
 
 fn dead_words(progress: &Progress) -> String {
-    match progress.forgotten {
-        0 => progress.dead.len().to_string(),
-        forgotten => format!("{} and {forgotten} forgotten", progress.dead.len()),
-    }
+    let forgotten = match progress.forgotten {
+        0 => String::new(),
+        forgotten => format!(" and {forgotten} forgotten"),
+    };
+    let lost = match progress.lost {
+        0 => String::new(),
+        lost => format!(", {lost} lost"),
+    };
+    format!("{}{forgotten}{lost}", progress.dead.len())
 }
 
 fn state_words(progress: &Progress) -> String {
@@ -298,7 +303,9 @@ fn test(args: &One) -> anyhow::Result<()> {
     let now = clock::now();
     let id = format!("{}-{}-test-{}", endpoint.app, endpoint.id, now.as_micros());
     let data = json!({ "endpoint": endpoint.id.as_str(), "sent_at": moment_text(now) });
-    let body = json!({ "type": "webhook.test", "app": endpoint.app.as_str(), "data": data }).to_string();
+    let body =
+        json!({ "type": "webhook.test", "timestamp": moment_text(now), "app": endpoint.app.as_str(), "data": data });
+    let body = body.to_string();
     let post: Arc<dyn Post> = Arc::new(postman(&config)?);
     let answer = post_once(&post, Letter::to(endpoint, id.clone(), body.into(), now))?;
     let said: String = String::from_utf8_lossy(&answer.body).chars().take(SHOWN).collect();

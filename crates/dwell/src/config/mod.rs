@@ -58,8 +58,12 @@ pub struct Config {
     pub sessions: Sessions,
     /// What is known of users.
     pub books: Books,
+    /// What is told of sessions.
+    pub feed: Feed,
     /// What is told of it all.
     pub telemetry: Telemetry,
+    /// Who is sent traces.
+    pub otlp: Otlp,
     /// Who else is told of sessions.
     pub webhooks: Webhooks,
 }
@@ -114,6 +118,8 @@ pub struct Ingest {
     pub batch_events: usize,
     /// How deep objects and lists may lie in each other.
     pub depth: u32,
+    /// How many of the latest events are remembered at least.
+    pub remembered: usize,
 }
 
 /// Where events are kept.
@@ -157,6 +163,14 @@ pub struct Books {
     pub buffer_bytes: u64,
 }
 
+/// What is told of sessions, in order.
+#[derive(Serialize, Debug)]
+pub struct Feed {
+    /// How long statements are kept.
+    #[serde(rename = "keep_us", serialize_with = "micros")]
+    pub keep: Span,
+}
+
 /// What the program tells of itself.
 #[derive(Serialize, Debug)]
 pub struct Telemetry {
@@ -164,6 +178,15 @@ pub struct Telemetry {
     pub format: LogFormat,
     /// How much.
     pub level: Level,
+}
+
+/// Who is sent traces of what is done.
+#[derive(Serialize, Debug)]
+pub struct Otlp {
+    /// Where the collector is; `None` without one.
+    pub endpoint: Option<String>,
+    /// Of so many requests one is traced.
+    pub one_in: u64,
 }
 
 /// How deliveries go to receivers.
@@ -302,6 +325,7 @@ impl Config {
                 batch_bytes: size(raw, "ingest.batch_bytes", KIB..=64 * MIB)?,
                 batch_events: number(raw, "ingest.batch_events", 1..=1_000_000)?,
                 depth: number(raw, "ingest.depth", 4..=1_000)?,
+                remembered: number(raw, "ingest.remembered", 0..=1_000_000_000)?,
             },
             log: Log {
                 segment_bytes: size(raw, "log.segment_bytes", MIB..=GIB)?,
@@ -319,7 +343,9 @@ impl Config {
                 cache_bytes: size(raw, "books.cache_bytes", MIB..=1024 * GIB)?,
                 buffer_bytes: size(raw, "books.buffer_bytes", MIB..=16 * GIB)?,
             },
+            feed: Feed { keep: within(raw, "feed.keep", HOUR..=times(YEAR, 100))? },
             telemetry: Telemetry { format: word(raw, "telemetry.format")?, level: word(raw, "telemetry.level")? },
+            otlp: Otlp { endpoint: endpoint(raw)?, one_in: number(raw, "otlp.one_in", 1..=1_000_000_000)? },
             webhooks: Webhooks {
                 allow_http: word(raw, "webhooks.allow_http")?,
                 allow_private: read(raw, "webhooks.allow_private", Allowed::parse)?,
@@ -430,6 +456,14 @@ fn within(raw: &RawConfig, key: &str, bounds: RangeInclusive<Span>) -> anyhow::R
             return Ok(length);
         }
         Err(format!("{text:?} is out of bounds: from {} to {}", span(*bounds.start()), span(*bounds.end())))
+    })
+}
+
+fn endpoint(raw: &RawConfig) -> anyhow::Result<Option<String>> {
+    read(raw, "otlp.endpoint", |text| match text.strip_prefix("http://") {
+        None if text.is_empty() => Ok(None),
+        Some(host) if host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') => Ok(Some(text.to_owned())),
+        _ => Err(format!("{text:?} is no address of a collector like http://127.0.0.1:4318")),
     })
 }
 

@@ -47,7 +47,8 @@ fn the_manual_is_what_holds_when_nothing_is_written() {
             "event_bytes": 32768,
             "batch_bytes": 512000,
             "batch_events": 5000,
-            "depth": 64
+            "depth": 64,
+            "remembered": 500000
           },
           "log": {
             "segment_bytes": 67108864,
@@ -67,9 +68,16 @@ fn the_manual_is_what_holds_when_nothing_is_written() {
             "cache_bytes": 268435456,
             "buffer_bytes": 67108864
           },
+          "feed": {
+            "keep_us": 2592000000000
+          },
           "telemetry": {
             "format": "text",
             "level": "info"
+          },
+          "otlp": {
+            "endpoint": null,
+            "one_in": 100
           },
           "webhooks": {
             "allow_http": "no",
@@ -167,9 +175,15 @@ fn a_value_that_cannot_be_is_refused_with_its_line_and_the_bounds() {
             "[ingest]\nevent_bytes = \"1MiB\"\n",
             "ingest.event_bytes (1MiB, my.toml:2) is larger than ingest.batch_bytes (500KiB, default)",
         ),
+        ("[feed]\nkeep = \"59m\"\n", "my.toml:2: feed.keep: \"59m\" is out of bounds: from 1 h to"),
+        ("[feed]\nkeep = 30\n", "my.toml:2: feed.keep must be a text in quotes, not a whole number"),
         ("[log]\ncheck = \"none\"\n", "my.toml:2: log.check: \"none\" is none of ends, all"),
         ("[webhooks]\nallow_http = \"maybe\"\n", "my.toml:2: webhooks.allow_http: \"maybe\" is none of yes, no"),
         ("[webhooks]\nallow_private = \"here\"\n", "webhooks.allow_private: \"here\" is no network like 10.0.0.0/8"),
+        (
+            "[otlp]\nendpoint = \"https://127.0.0.1:4318\"\n",
+            "my.toml:2: otlp.endpoint: \"https://127.0.0.1:4318\" is no address of a collector like http://127.0.0.1:4318",
+        ),
         ("[telemetry]\nlevel = \"loud\"\n", "my.toml:2: telemetry.level: \"loud\" is none of error, warn, info, debug"),
         ("[server]\nlisten = \"a\"\nlisten = \"b\"\n", "my.toml is not TOML: TOML parse error at line 3"),
         ("[server\n", "my.toml is not TOML: TOML parse error at line 1"),
@@ -189,6 +203,7 @@ fn bounds_belong_to_what_may_be() {
         ("[ingest]\nevent_bytes = \"1KiB\"\nbatch_bytes = \"1KiB\"\n", "ingest.batch_bytes"),
         ("[server]\nconnections = 1_000_000\n", "server.connections"),
         ("[log]\nretention = \"2 days\"\n", "log.retention"),
+        ("[feed]\nkeep = \"1h\"\n", "feed.keep"),
         ("log.retention = \"3d\"\n", "log.retention"),
         ("[log]\n[server]\n", "log.retention"),
     ] {

@@ -109,11 +109,50 @@ impl Server {
         sent.map_or(0, |answer| answer.status().as_u16())
     }
 
+    /// Sends a batch, and returns what became of each message.
+    pub fn told(&self, events: &[Value]) -> Value {
+        let body = json!({ "writeKey": self.write_key, "batch": events }).to_string();
+        let mut answer = self.agent.post(format!("http://{}/v1/batch", self.address)).send(body).unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
     /// Asks with the key that reads, and returns the status and the answer.
     pub fn ask(&self, path: &str) -> (u16, String) {
         let asked = self.agent.get(format!("http://{}{path}", self.address));
         let mut answer = asked.header("authorization", format!("Bearer {}", self.read_key)).call().unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    }
+
+    /// Asks by POST, and returns the answer.
+    pub fn post_json(&self, path: &str, body: &Value) -> Value {
+        let asked = self.agent.post(format!("http://{}{path}", self.address));
+        let asked = asked.header("authorization", format!("Bearer {}", self.read_key));
+        let answer = asked.send(body.to_string()).unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{path}: {answer}"))
+    }
+
+    /// Asks with a key of one's own, and returns the status and the answer.
+    pub fn ask_as(&self, key: &str, method: &str, path: &str) -> (u16, Value) {
+        let (to, bearer) = (format!("http://{}{path}", self.address), format!("Bearer {key}"));
+        let asked = match method {
+            "DELETE" => self.agent.delete(to).header("authorization", bearer).call(),
+            "POST" => self.agent.post(to).header("authorization", bearer).send("{}"),
+            _ => self.agent.get(to).header("authorization", bearer).call(),
+        };
+        let mut answer = asked.unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Makes a secret key with a scope.
+    pub fn key_for(&self, scope: &str) -> String {
+        let data = self.data.to_str().unwrap();
+        let args = ["keys", "add", "--app", "news", "--scope", scope, "--data", data, "--json"];
+        let made = dwell(self.folder.path(), &args);
+        let key = ["/key/key", "/key"].iter().find_map(|name| made.pointer(name)?.as_str()).unwrap().to_owned();
+        self.wait("the key opens", |server| server.ask_as(&key, "GET", "/v1/me").0 != 401);
+        key
     }
 
     pub fn ask_json(&self, path: &str) -> Value {
@@ -205,7 +244,7 @@ fn spawn(under: &[String], folder: &Path, more: &[String], environment: &[(Strin
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let address = lines.by_ref().find_map(|line| {
         let line = line.unwrap();
-        line.split_once("http://").map(|(_, address)| address.to_owned())
+        line.split_once("://").map(|(_, address)| address.to_owned())
     });
     let address = address.unwrap_or_else(|| panic!("{}", fs::read_to_string(folder.join("serve.err")).unwrap()));
     // Whoever is listened to must be able to go on speaking.

@@ -45,7 +45,22 @@ export class Client {
     return (await answer.json()) as Written<P, M>
   }
 
-  /** Follows the feed after a number until the signal, and comes again after a break with what it had. */
+  /** Has a user erased, for good. */
+  async erase(user: string): Promise<Schemas['Erasure']> {
+    const answer = await this.#fetch(this.#url('/v1/users/{user}', { user }, {}), AbortSignal.timeout(LONGEST), { method: 'DELETE' })
+    return (await answer.json()) as Schemas['Erasure']
+  }
+
+  /** Fetches all that there is of a user. It takes as long as it takes, and what was broken off is none. */
+  async exported(user: string, signal: AbortSignal): Promise<Blob> {
+    const file = await (await this.#fetch(this.#url('/v1/users/{user}/export', { user }, {}), signal)).blob()
+    const last = (await file.text()).trimEnd().split('\n').at(-1) ?? ''
+    if ((JSON.parse(last || '{}') as { type?: string }).type !== 'end') throw new Error('the file was broken off')
+    return file
+  }
+
+  /** Follows the feed after a number until the signal, and comes again after a break with what it had. Where that is older than the
+   * feed is kept, it says so: from there on something would be missing. */
   async follow(after: number | undefined, hear: (statement: Statement) => void, tell: (connected: boolean) => void, signal: AbortSignal): Promise<void> {
     let wait = 500
     while (!signal.aborted) {
@@ -67,6 +82,7 @@ export class Client {
           }
         }
       } catch (error) {
+        if (!signal.aborted && error instanceof Problem && error.status === 410) throw error
         if (signal.aborted || (error instanceof Problem && error.status < 500)) return
       }
       tell(false)

@@ -15,7 +15,11 @@ export interface paths {
         get: operations["getUser"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Erases a user, for good.
+         * @description Noted durably before the answer, and done in the background: every id of the person goes out of books, feed and archive, and nobody is shown what the log holds of them. Sums of the app stay, as numbers. `GET /v1/erasures` says how far it is. What comes in afterwards is a new person's. The answer is the same where nobody of this id is known, and `is_known` says so.
+         */
+        delete: operations["eraseUser"];
         options?: never;
         head?: never;
         patch?: never;
@@ -53,6 +57,46 @@ export interface paths {
          * @description Of every session that late events may still change (three days, unless the policy says otherwise), and of the open one up to now. Those of a session come to its foreground, playing and idle time. What is older is known by its sums alone. The latest 5,000 phases are given.
          */
         get: operations["getPhasesOfUser"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All that there is of a user, as a file.
+         * @description One JSON object a line, each with its `type`: `about`, `profile`, `id` (every id that is theirs), `session` (the closed ones), `event` (what log and archive hold, read anew each time) and `device`. The last line is `end`, with the number of events: a file without it was broken off. At most two are made at once.
+         */
+        get: operations["exportUser"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who was erased or is to be, the newest first.
+         * @description `asked` is noted, `erasing` has begun, and `erased` says that nothing is left in books, feed and archive. The ids are kept, and told in the feed as user.erased, until the log has dropped the last file that may hold events of theirs (`is_out_of_log`): then `user` is null.
+         */
+        get: operations["getErasures"];
         put?: never;
         post?: never;
         delete?: never;
@@ -189,7 +233,7 @@ export interface paths {
          * How many sessions started or ended, or users were active, by time. Places with nothing are left out.
          * @description Days of active users are those of the app's zone, written as midnight in UTC of that date. Days of sessions are days of UTC.
          *
-         *     Active users of two hours do not add up to those of both: somebody may have been there in each.
+         *     Active users of two minutes, hours or days do not add up to those of both: somebody may have been there in each.
          */
         get: operations["getSeries"];
         put?: never;
@@ -209,7 +253,7 @@ export interface paths {
         };
         /**
          * The session feed, page by page: what began, ended, was amended or taken back, in order.
-         * @description Ask again with `after` of the answer. Numbers rise by one and are never given twice.
+         * @description Ask again with `after` of the answer. Numbers rise by one and are never given twice. What is older than `feed.keep` is dropped from the beginning.
          */
         get: operations["getStatements"];
         put?: never;
@@ -258,6 +302,26 @@ export interface paths {
          */
         put: operations["putPolicy"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policy/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a policy would have done, before it is put.
+         * @description Nothing is put. The app's whole history, out of the log and the archive, is counted under the policies that held, each from its date, and under the one that is given, as if it had always held. The first answer says that it is being counted: ask again with the same body. A result is kept for a minute at least and for twenty times as long as it took. Of previews and deep labs one is counted at a time. Needs the scope read, since users are named.
+         */
+        post: operations["previewPolicy"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1390,11 +1454,41 @@ export interface components {
         };
         /** @description From when to when. */
         LabStretches: number[][];
-        /** @description `session` stands in session.ended and session.amended. */
+        Erasure: {
+            number: number;
+            app: string;
+            /** @description The id that was asked for; null when that is forgotten. */
+            user: string | null;
+            /** Format: date-time */
+            asked_at: string;
+            author: string;
+            /** @enum {string} */
+            state: "asked" | "erasing" | "erased";
+            /** @description How many ids the person had; 0 before that is known, and when it is forgotten. */
+            ids: number;
+            is_out_of_books: boolean;
+            is_out_of_archive: boolean;
+            /** Format: date-time */
+            ended_at: string | null;
+            is_out_of_log: boolean;
+            /** @description Whether anybody of this id was known when it was asked for; in the answer to that only. */
+            is_known?: boolean;
+        };
+        ErasurePage: {
+            erasures: components["schemas"]["Erasure"][];
+            /** @description What to ask the next page before; null on the last one. */
+            next: number | null;
+        };
+        /** @description `session` stands in session.ended and session.amended. user.erased says that the person of this id was erased, and that whoever keeps anything of them is to do the same. session.erased stands where something was told of somebody who was erased: its `user` is empty. */
         Statement: {
             number: number;
+            /**
+             * Format: date-time
+             * @description When the statement was made, by the server's clock: when the last event came in that was read for it, or when the silence was noticed. The order is that of the numbers.
+             */
+            at: string;
             /** @enum {string} */
-            type: "session.started" | "session.ended" | "session.amended" | "session.retracted";
+            type: "session.started" | "session.ended" | "session.amended" | "session.retracted" | "user.erased" | "session.erased";
             user: string;
             /**
              * Format: date-time
@@ -1407,6 +1501,10 @@ export interface components {
         };
         StatementPage: {
             statements: components["schemas"]["Statement"][];
+            /** @description The number of the oldest statement that is kept; the same as `next` where none is. */
+            first: number;
+            /** @description The number that the next statement will have: the newest has one less. */
+            next: number;
             after: number | null;
         };
         /** @description The policy of `docs/guide/policy.md`. Spans are written with their unit, like 30m or 1h30m. */
@@ -1446,6 +1544,90 @@ export interface components {
              * @default false
              */
             restate: boolean;
+        };
+        /** @description A policy that might be put: `policy` or `text`, as in a put. */
+        PolicyCandidate: {
+            policy?: components["schemas"]["PolicyRules"];
+            /** @description The policy as TOML. */
+            text?: string;
+        };
+        PolicyPreview: {
+            app: string;
+            /**
+             * @description `waiting`: something else is being counted, or this failed.
+             * @enum {string}
+             */
+            state: "ready" | "counting" | "waiting";
+            /** @description How much of the counting is done; null where none is under way. */
+            counting: number | null;
+            /** @description Why it could not be counted when it was last tried. */
+            failed: string | null;
+            /** @description Up to which record of the log the engine has read. */
+            read_up_to: number;
+            /** @description Tables that are not in the numbers: `audiences`, since nobody is in one, and `events`, since names get their meaning when events come in. */
+            not_obeyed: string[];
+            counted: components["schemas"]["PolicyDifference"] | null;
+        };
+        PolicyDifference: {
+            /** Format: date-time */
+            counted_at: string;
+            took_seconds: number;
+            /** @description Up to which record of the log it is right. */
+            read_up_to: number;
+            /** @description The newest version of the app's policy; 0 where there is none. */
+            policy_version: number;
+            /** @description All events were found that the engine had read. */
+            is_whole: boolean;
+            /** @description Events that were found. */
+            events: number;
+            /** @description Events that the engine had read and that are neither in the log any more nor in the archive. */
+            events_missing: number;
+            /** Format: date-time */
+            first_event_at: string | null;
+            /** Format: date-time */
+            last_event_at: string | null;
+            /**
+             * Format: date-time
+             * @description Sessions are ended or open as of this moment.
+             */
+            told_until: string | null;
+            /** @description Users who would have another number of sessions. */
+            users_changed: number;
+            /** @description The difference in a sentence. */
+            words: string;
+            all: components["schemas"]["PolicyMeasures"] & {
+                median_length_seconds: components["schemas"]["BeforeAfter"] | null;
+                p90_length_seconds: components["schemas"]["BeforeAfter"] | null;
+            };
+            /** @description The eight platforms with the most events, and all others as one. A user counts under the platform of their first activity. */
+            platforms: (components["schemas"]["PolicyMeasures"] & {
+                /** @description The platform; null is all others. */
+                value: string | null;
+            })[];
+            /** @description The users whose number of sessions changes most, then those whose time does. */
+            most_changed: {
+                user: string;
+                sessions: components["schemas"]["BeforeAfter"];
+                total_length_seconds: components["schemas"]["BeforeAfter"];
+            }[];
+        };
+        PolicyMeasures: {
+            /** @description Users who have a session. */
+            users: components["schemas"]["BeforeAfter"];
+            sessions: components["schemas"]["BeforeAfter"];
+            one_activity: components["schemas"]["BeforeAfter"];
+            /** @description From 0 to 1. */
+            one_activity_share: components["schemas"]["BeforeAfter"];
+            total_length_seconds: components["schemas"]["BeforeAfter"];
+            mean_length_seconds: components["schemas"]["BeforeAfter"];
+            playing_seconds: components["schemas"]["BeforeAfter"];
+        };
+        BeforeAfter: {
+            before: number;
+            after: number;
+            change: number;
+            /** @description The change in percent of what was before; null where that is nothing. */
+            percent: number | null;
         };
         Restoring: {
             note?: string;
@@ -1582,6 +1764,8 @@ export interface components {
             dead: number;
             /** @description How many dead letters were forgotten for lack of room. */
             forgotten: number;
+            /** @description How many numbers of the feed were dropped before their turn had come, those that are not heard among them. */
+            lost: number;
         };
         Trouble: {
             /** Format: date-time */
@@ -1635,7 +1819,7 @@ export interface components {
             /** @description accepted + duplicate + rejected */
             received: number;
             accepted: number;
-            /** @description Came twice in this body. */
+            /** @description Came twice in this body, or lately in another. */
             duplicate: number;
             rejected: number;
             /** @description Which ones, counted from 0. */
@@ -1665,9 +1849,11 @@ export interface components {
              * @description A word for machines.
              * @enum {string}
              */
-            code: "no_key" | "unknown_key" | "may_not_read" | "may_not_write" | "which_app" | "not_found" | "bad_request" | "too_slow" | "too_large" | "bad_method" | "stopped" | "waiting" | "log_failed" | "books_closed" | "busy" | "disk_full" | "store" | "books";
+            code: "no_key" | "unknown_key" | "may_not_read" | "may_not_write" | "which_app" | "not_found" | "feed_dropped" | "bad_request" | "too_slow" | "too_large" | "bad_method" | "stopped" | "waiting" | "log_failed" | "books_closed" | "busy" | "disk_full" | "store" | "books";
             /** @description A sentence for people: what, and how to mend it. */
             detail: string;
+            /** @description Of feed_dropped: with which number the feed begins. */
+            first?: number;
         };
     };
     responses: {
@@ -1824,6 +2010,15 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description So many erasures wait for the log to drop events that no more are taken. */
+        TooManyErasures: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The app has as many versions as are kept; or the history is to be restated, and the log has let go of its beginning. */
         TooManyVersions: {
             headers: {
@@ -1844,6 +2039,15 @@ export interface components {
         };
         /** @description `If-Match` is missing. */
         WhichVersion: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description This place is older than the feed is kept, and was dropped. `first` says with which number it begins. */
+        FeedDropped: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1992,6 +2196,37 @@ export interface operations {
             503: components["responses"]["StoreCannot"];
         };
     };
+    eraseUser: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path: {
+                /** @description The user's id, per cent signs where the path needs them. An id that became another person leads to that person. */
+                user: components["parameters"]["User"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description That is noted. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
+            409: components["responses"]["TooManyErasures"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
     getSessionsOfUser: {
         parameters: {
             query?: {
@@ -2058,6 +2293,67 @@ export interface operations {
             403: components["responses"]["MayNotRead"];
             404: components["responses"]["NoSuchUser"];
             503: components["responses"]["StoreCannot"];
+        };
+    };
+    exportUser: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path: {
+                /** @description The user's id, per cent signs where the path needs them. An id that became another person leads to that person. */
+                user: components["parameters"]["User"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What there is, line by line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotRead"];
+            404: components["responses"]["NoSuchUser"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    getErasures: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+                /** @description How many at most: 100 unless said, never more than 1,000. */
+                limit?: components["parameters"]["Limit"];
+                /** @description Only those with a smaller number: `next` of the page before. */
+                before?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of erasures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePage"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotManage"];
         };
     };
     getUsers: {
@@ -2281,7 +2577,7 @@ export interface operations {
     getSeries: {
         parameters: {
             query: {
-                /** @description What is counted. Active users go by hour and day only. */
+                /** @description What is counted. */
                 metric: "sessions_started" | "sessions_ended" | "active_users";
                 /** @description How long a place is: hour unless said. */
                 by?: "minute" | "hour" | "day";
@@ -2316,7 +2612,7 @@ export interface operations {
     getStatements: {
         parameters: {
             query?: {
-                /** @description The number of the last statement that is known already. Without it, the feed begins at its first. */
+                /** @description The number of the last statement that is known already. Without it, the feed begins with the oldest that is kept. */
                 after?: number;
                 /** @description How many at most: 100 unless said, never more than 1,000. */
                 limit?: components["parameters"]["Limit"];
@@ -2341,6 +2637,7 @@ export interface operations {
             400: components["responses"]["BadQuery"];
             401: components["responses"]["NoKey"];
             403: components["responses"]["MayNotRead"];
+            410: components["responses"]["FeedDropped"];
             503: components["responses"]["StoreCannot"];
         };
     };
@@ -2349,7 +2646,7 @@ export interface operations {
             query?: {
                 /** @description The number of the last statement that is known already. Without it and without the header, only what comes from now on. */
                 after?: number;
-                /** @description The number of the first statement to be told: 0 begins with the first of all. `after` stands above it. */
+                /** @description The number of the first statement to be told: 0 begins with the oldest that is kept. `after` stands above it. */
                 from?: number;
                 /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
                 app?: components["parameters"]["App"];
@@ -2375,6 +2672,7 @@ export interface operations {
             400: components["responses"]["BadQuery"];
             401: components["responses"]["NoKey"];
             403: components["responses"]["MayNotRead"];
+            410: components["responses"]["FeedDropped"];
             503: components["responses"]["StoreCannot"];
         };
     };
@@ -2445,6 +2743,39 @@ export interface operations {
             412: components["responses"]["Replaced"];
             413: components["responses"]["TooLarge"];
             428: components["responses"]["WhichVersion"];
+            503: components["responses"]["StoreCannot"];
+        };
+    };
+    previewPolicy: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PolicyCandidate"];
+            };
+        };
+        responses: {
+            /** @description What it would have done, or how far the counting is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyPreview"];
+                };
+            };
+            400: components["responses"]["BadPolicy"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotRead"];
+            408: components["responses"]["TooSlow"];
+            413: components["responses"]["TooLarge"];
             503: components["responses"]["StoreCannot"];
         };
     };

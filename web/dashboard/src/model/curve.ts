@@ -91,11 +91,11 @@ export function step(seconds: number, by: number): number {
 }
 
 /** What others count by, in seconds. */
-export const VENDORS: { name: string; seconds: number }[] = [
-  { name: 'Braze (mobile)', seconds: 10 },
-  { name: 'Amplitude (mobile)', seconds: 300 },
-  { name: 'Web', seconds: 1800 },
-]
+export const VENDORS = [
+  { name: 'braze', seconds: 10 },
+  { name: 'amplitude', seconds: 300 },
+  { name: 'web', seconds: 1800 },
+] as const
 
 /** Timeouts that a table or a file of the curve shows. */
 export const USUAL = [10, 30, 60, 120, 300, 600, 900, 1200, 1800, 2700, 3600, 7200, 14_400, 28_800, 86_400]

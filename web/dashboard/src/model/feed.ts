@@ -16,9 +16,14 @@ export interface Heard {
 
 export const silence = (): Heard => ({ statements: [], here: new Map() })
 
-/** Takes one statement in. */
+/** Takes one statement in. Of somebody who was erased nothing stays, not even that they were. */
 export function hear(heard: Heard, statement: Statement): Heard {
+  if (statement.type === 'session.erased') return heard
   const here = new Map(heard.here)
+  if (statement.type === 'user.erased') {
+    here.delete(statement.user)
+    return { statements: heard.statements.filter(({ user }) => user !== statement.user), here }
+  }
   if (statement.type === 'session.started') {
     here.delete(statement.user)
     here.set(statement.user, statement.started_at!)
@@ -50,15 +55,8 @@ export function readEvents(text: string): { events: { id?: string; data: string 
   return { events, rest }
 }
 
-/** Finds the number of the newest statement in few questions, by doubling and halving; -1 where there is none. */
-export async function newest(isThere: (number: number) => Promise<boolean>): Promise<number> {
-  if (!(await isThere(0))) return -1
-  let [low, high] = [0, 1]
-  while (await isThere(high)) [low, high] = [high, high * 2]
-  while (low + 1 < high) {
-    const middle = Math.floor((low + high) / 2)
-    if (await isThere(middle)) low = middle
-    else high = middle
-  }
-  return low
+/** After which number to ask so that what is remembered of the feed is told: the newest of it. `undefined` is from its beginning on. */
+export function latest({ first, next }: { first: number; next: number }): number | undefined {
+  const from = Math.max(first, next - MOST)
+  return from === 0 ? undefined : from - 1
 }

@@ -29,12 +29,14 @@ export function span(locale: Locale, seconds: number): string {
   return two(Math.floor(hours / 24), unit.d, hours % 24, unit.h)
 }
 
+/** A number in percent. The sign stays on the line of its number. */
+const inPercent = (locale: Locale, number: string): string => (locale === 'ko' ? `${number}%` : `${number}\u00a0%`)
+
 /** A change in percent with its sign: +8.8 %; in Korean +8.8%. Nothing where there was nothing before. */
 export function change(locale: Locale, before: number, after: number): string | undefined {
   if (before === 0) return undefined
   const format = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: 'exceptZero' })
-  const percent = format.format(((after - before) / before) * 100).replace('-', '−')
-  return locale === 'ko' ? `${percent}%` : `${percent} %`
+  return inPercent(locale, format.format(((after - before) / before) * 100).replace('-', '−'))
 }
 
 /** A number with its sign: +106, −3. */
@@ -69,8 +71,7 @@ export function day(locale: Locale, zone: string, at: string | number): string {
 
 /** A share in percent: 12.5 %; in Korean 12.5%. */
 export function percent(locale: Locale, share: number): string {
-  const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(share * 100)
-  return locale === 'ko' ? `${number}%` : `${number} %`
+  return inPercent(locale, new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(share * 100))
 }
 
 /** The name of a country that is said by two letters; else as it was said. */

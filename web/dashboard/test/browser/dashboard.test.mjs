@@ -103,7 +103,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     const point = counted.grid.find(({ timeout_seconds }) => timeout_seconds === 900)
     for (const name of ['median', 'one_activity', 'per_day']) await page.click(`.choose input[value=${name}]`)
     await page.waitForSelector('[data-curve=median]')
-    assert.equal(await text(page, '[data-curve=one_activity]'), `${Math.round((point.one_activity / point.sessions) * 1000) / 10} %`)
+    assert.equal(await text(page, '[data-curve=one_activity]'), `${Math.round((point.one_activity / point.sessions) * 1000) / 10}\u00a0%`)
     assert.equal((await page.$$('.known')).length, 2 * counted.grid.filter(({ timeout_seconds }) => timeout_seconds >= 10).length)
     assert.match(await text(page, '#advised'), /^(No advice: |\d+ min, give or take )/)
     assert.match(await text(page, '.fresh'), new RegExp(`${counted.events.toLocaleString('en')} events`))
@@ -390,7 +390,10 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.waitForSelector('#policy')
     await page.waitForSelector('section[aria-labelledby=apps] td')
     assert.equal(await page.$('#keys'), null)
-    assert.deepEqual(await page.$$eval('main form', (all) => all.length), 0)
+    // All there is of somebody is read, and erasing them is not offered.
+    assert.deepEqual(await page.$$eval('main form', (all) => all.length), 1)
+    await page.type('#privacy-user', somebody)
+    assert.deepEqual(await page.$$eval('section[aria-labelledby=privacy] button', (all) => all.map((one) => one.textContent)), ['Download all there is'])
     await page.evaluate((app) => (location.hash = `#/lab?timeout=15m&app=${app}`), dwell.ids.Reader)
     await page.waitForSelector('[role=slider]')
     assert.equal(await page.$('#apply'), null)
@@ -460,6 +463,77 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     const { newest: seventh } = await dwell.get('Reader', '/v1/policy')
     assert.deepEqual([seventh.restores, seventh.author, seventh.policy.timeout], [5, 'analyst', '15m'])
     await page.waitForFunction(() => /Version 7 is in force/.test(document.querySelector('section[aria-labelledby=policy]').textContent))
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
+  test('a whole policy is tried before it is put: what it would have done is what the API says', async () => {
+    const page = await open({ key: null, account: 'analyst', hash: `#/settings?app=${dwell.ids.Reader}` })
+    const before = (await dwell.get('Reader', '/v1/policy')).newest
+    await (await page.waitForSelector('section[aria-labelledby=policy] details.begin summary')).click()
+    await page.waitForSelector('.draft textarea')
+    assert.equal(await page.$eval('.draft textarea', (field) => field.value), before === null ? '' : (await dwell.get('Reader', `/v1/policy/versions/${before.number}`)).text)
+    const write = async (text) => {
+      await page.$eval('.draft textarea', (field) => { field.value = ''; field.dispatchEvent(new Event('input', { bubbles: true })) })
+      await page.type('.draft textarea', text)
+      await page.click('.draft form button')
+    }
+    await write('time_out = "5m"')
+    await page.waitForFunction(() => /time_out.*did you mean.*timeout/.test(document.querySelector('.draft [role=alert]')?.textContent))
+    assert.equal(await page.$('.draft table'), null)
+    const text = 'timeout = "5m"\n[platforms]\nandroid = "2h"\n'
+    await write(text)
+    await page.waitForSelector('.draft table.measures')
+    const ask = async () => (await (await fetch(`${dwell.url}/v1/policy/preview`, {
+      method: 'POST', headers: { authorization: `Bearer ${dwell.apps.Reader.readKey}` }, body: JSON.stringify({ text }),
+    })).json()).counted
+    const counted = await until('the preview', ask)
+    const cells = await page.$$eval('.draft table.measures tbody tr', (rows) => rows.map((row) => [...row.querySelectorAll('td')].map((cell) => cell.textContent.trim())))
+    const { sessions, users } = counted.all
+    const number = (value) => value.toLocaleString('en')
+    assert.deepEqual(cells[0].slice(0, 2), [number(sessions.before), number(sessions.after)])
+    assert.deepEqual(cells[1].slice(0, 2), [number(users.before), number(users.after)])
+    assert.notEqual(sessions.before, sessions.after)
+    const names = await page.$$eval('.draft a[href*="users/"]', (links) => links.map((link) => link.textContent))
+    assert.deepEqual(names, counted.most_changed.map(({ user }) => user))
+    assert.equal((await dwell.get('Reader', '/v1/policy')).newest?.number, before?.number, 'a preview puts nothing')
+    // What was told of another text is no longer shown once somebody writes on.
+    await page.type('.draft textarea', '# more')
+    assert.equal(await page.$('.draft table'), null)
+    await page.click('.draft form button')
+    await page.waitForFunction(() => [...document.querySelectorAll('.draft > button.strong')].length === 1)
+    await page.click('.draft > button.strong')
+    await page.waitForSelector('.draft form input')
+    await page.type('.draft form input', 'phones are slower')
+    await page.keyboard.press('Enter')
+    await until('the version', async () => (await dwell.get('Reader', '/v1/policy')).newest?.note === 'phones are slower')
+    await page.waitForFunction(() => document.querySelector('.draft') === null)
+    await page.waitForFunction(() => /phones are slower/.test(document.querySelector('section[aria-labelledby=policy] table').textContent))
+  })
+
+  test('an admin fetches all there is of somebody, and erases them when the id was typed twice', async () => {
+    const leaving = 'leaving us'
+    const key = dwell.apps.Reader.readKey
+    const status = async () => (await fetch(`${dwell.url}/v1/users/${encodeURIComponent(leaving)}`, { headers: { authorization: `Bearer ${key}` } })).status
+    await dwell.send('Reader', [{ type: 'track', userId: leaving, event: 'tapped', messageId: 'leaving-1', originalTimestamp: new Date().toISOString() }])
+    assert.equal(await status(), 200)
+    const page = await open({ key: null, account: 'admin', hash: `#/settings?app=${dwell.ids.Reader}` })
+    const within = 'section[aria-labelledby=privacy]'
+    await page.waitForSelector('#privacy-user')
+    await page.type('#privacy-user', leaving)
+    await page.click(`${within} form button`)
+    await page.waitForFunction((within) => /was downloaded/.test(document.querySelector(`${within} [role=status]`).textContent), {}, within)
+    await page.click(`${within} form button[type=button]`)
+    await page.waitForSelector('#privacy-again')
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'privacy-again')
+    await page.type('#privacy-again', 'leaving u')
+    assert.ok(await page.$eval(`${within} .sure button.strong`, (button) => button.disabled))
+    await page.keyboard.press('Enter')
+    assert.equal(await status(), 200)
+    await page.type('#privacy-again', 's')
+    await page.click(`${within} .sure button.strong`)
+    await page.waitForFunction((within) => /^erased$/.test(document.querySelector(`${within} tbody td`)?.textContent), { timeout: 20_000 }, within)
+    assert.equal(await status(), 404)
     assert.deepEqual(page.trouble, [])
     await page.browserContext().close()
   })

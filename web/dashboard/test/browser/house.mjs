@@ -17,8 +17,8 @@ const LONGEST = 30_000
 
 export const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
 
-export async function until(what, asked) {
-  const deadline = Date.now() + LONGEST
+export async function until(what, asked, longest = LONGEST) {
+  const deadline = Date.now() + longest
   for (;;) {
     const found = await asked()
     if (found) return found

@@ -1,12 +1,11 @@
 // The page in a browser against a running demo: `DWELL=../../target/release/dwell npm run browser`.
 
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
 import { after, before, test } from 'node:test'
 import puppeteer from 'puppeteer-core'
+import { openDemo } from './house.mjs'
 
 /** How long anything may take to be known, in milliseconds. */
 const LONGEST = 60_000
@@ -24,20 +23,10 @@ async function until(what, asked, show = () => '') {
   }
 }
 
-let folder, demo, url, browser
+let demo, browser
 
 before(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'dwell-demo-'))
-  const args = ['demo', '--folder', path.join(folder, 'demo'), '--listen', '127.0.0.1:0', '--users', '300', '--days', '5', '--seed', '3']
-  demo = spawn(process.env.DWELL, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  url = await new Promise((resolve, reject) => {
-    let said = ''
-    demo.stdout.on('data', (more) => {
-      const found = (said += more).match(/Dwell is at (http:[^,\s]+)/)
-      if (found) resolve(found[1])
-    })
-    demo.on('exit', (code) => reject(new Error(`the demo ended with ${code}: ${said}`)))
-  })
+  demo = await openDemo(process.env.DWELL, '--seed', '3')
   browser = await puppeteer.launch({
     protocolTimeout: LONGEST,
     executablePath: execFileSync('sh', ['-c', 'command -v chromium'], { encoding: 'utf8' }).trim(),
@@ -47,10 +36,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close()
-  const ended = new Promise((resolve) => demo.on('exit', resolve))
-  demo.kill('SIGINT')
-  assert.equal(await ended, 0, 'the demo did not stop well')
-  fs.rmSync(folder, { recursive: true, force: true })
+  assert.equal(await demo.close(), 0, 'the demo did not stop well')
 })
 
 /** Opens the page in a browser of its own, so that nobody else is its visitor's device. */
@@ -68,7 +54,7 @@ async function open(language = 'en', theme = 'light') {
     localStorage.setItem('dwell.demo.language', language)
     localStorage.setItem('dwell.theme', theme)
   }, language, theme)
-  await page.goto(`${url}/demo`)
+  await page.goto(`${demo.url}/demo`)
   await page.waitForSelector('.state')
   return page
 }
@@ -84,8 +70,8 @@ test('who plays and goes away is playing, and their session ends by itself when 
   await until('a deadline behind the piece', () => page.$eval('.until', (until) => until.textContent.startsWith('The music holds')))
   const other = await page.browserContext().newPage()
   await other.bringToFront()
-  const { read_key, user } = await (await fetch(`${url}/demo/keys.json`)).json()
-  const known = async () => (await fetch(`${url}/v1/users/${user}`, { headers: { authorization: `Bearer ${read_key}` } })).json()
+  const { read_key, user } = await (await fetch(`${demo.url}/demo/keys.json`)).json()
+  const known = async () => (await fetch(`${demo.url}/v1/users/${user}`, { headers: { authorization: `Bearer ${read_key}` } })).json()
   await until('playing in the background', async () => (await known()).presence.state === 'playing', known)
   await until('the title of the tab', async () => (await page.title()).includes('playing'), () => page.title())
   await sleep(3)
@@ -118,6 +104,16 @@ test('who scrolls and likes is on the screen, and the feed goes on', async () =>
   await page.keyboard.press('Tab')
   await until('the first step', () => page.$('.steps li:first-child.done'))
   assert.ok(8 < (await page.$$('.post')).length, 'the feed does not go on')
+  // The key has led back to the top. Whoever scrolls over posts that they have seen does something, too.
+  const { read_key, user } = await (await fetch(`${demo.url}/demo/keys.json`)).json()
+  const done = async () => (await (await fetch(`${demo.url}/v1/users/${user}`, { headers: { authorization: `Bearer ${read_key}` } })).json()).open_session?.activities ?? 0
+  await sleep(2)
+  const before = await done()
+  for (let step = 0; step < 4; step += 1) {
+    await page.mouse.wheel({ deltaY: 600 })
+    await sleep(0.3)
+  }
+  await until('posts that are seen again', async () => before < (await done()))
   assert.deepEqual(page.said, [])
   await page.close()
 })
@@ -141,11 +137,11 @@ test('it speaks both languages, in both themes, without a barrier that axe knows
 
 test('what is said under the name of the visitor runs nothing, and an address does nothing', async () => {
   const strings = Object.values(JSON.parse(fs.readFileSync(new URL('../../../../tests/hostile/strings.json', import.meta.url), 'utf8'))).flat()
-  const { write_key, user } = await (await fetch(`${url}/demo/keys.json`)).json()
+  const { write_key, user } = await (await fetch(`${demo.url}/demo/keys.json`)).json()
   const batch = strings.map((text) => ({
     type: 'track', userId: user, event: text, messageId: `hostile ${text}`, context: { os: { name: text }, device: { id: text } }, properties: { title: text },
   }))
-  const answer = await fetch(`${url}/v1/batch`, {
+  const answer = await fetch(`${demo.url}/v1/batch`, {
     method: 'POST', headers: { authorization: `Basic ${btoa(`${write_key}:`)}` }, body: JSON.stringify({ batch }),
   })
   assert.equal((await answer.json()).rejected, 0)
@@ -159,7 +155,7 @@ test('what is said under the name of the visitor runs nothing, and an address do
   await page.evaluate((strings) => {
     for (const text of strings) history.replaceState(null, '', `#${encodeURIComponent(text)}`)
   }, strings)
-  await page.goto(`${url}/demo?q=${encodeURIComponent(strings[0])}#${encodeURIComponent(strings[4])}`)
+  await page.goto(`${demo.url}/demo?q=${encodeURIComponent(strings[0])}#${encodeURIComponent(strings[4])}`)
   await is(page, 'On the screen')
   assert.equal(await page.evaluate(() => window.__hit), undefined)
   assert.deepEqual([dialogs, page.said], [[], []])

@@ -253,8 +253,11 @@ describe(`in ${browserName}`, { concurrency: onlyChromium ? 1 : 4, timeout: 150_
     assert.deepEqual(proxy.of(app), [])
     await page.evaluate(() => dwell.optIn())
     await is(app, 'foreground')
-    await page.evaluate(() => dwell.track('Said and taken back'))
-    await page.evaluate(() => dwell.optOut())
+    // In one breath: a second later it would be sent, and rightly so.
+    await page.evaluate(() => {
+      dwell.track('Said and taken back')
+      dwell.optOut()
+    })
     const before = proxy.of(app).length
     await page.evaluate(() => dwell.track('Looked'))
     await sleep(1.5)

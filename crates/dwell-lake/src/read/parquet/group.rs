@@ -145,6 +145,7 @@ fn is_swift(role: Role) -> bool {
         | Role::Position
         | Role::TotalLength
         | Role::Remaining
+        | Role::PlaybackRate
         | Role::Livestream => false,
     }
 }

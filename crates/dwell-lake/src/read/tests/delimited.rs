@@ -233,6 +233,23 @@ fn what_plays_goes_on_for_its_length_less_its_position() {
 }
 
 #[test]
+fn what_plays_faster_is_over_sooner() {
+    let log = "user,ts,event,position,total_length,playback_rate,remaining\n\
+        ada,1704448800,playing_started,10,100.5,2,\n\
+        ada,1704448801,playing_progress,10,100,0.5,\n\
+        ada,1704448802,playing_progress,10,100,0,\n\
+        ada,1704448803,playing_progress,10,100,fast,\n\
+        ada,1704448804,playing_progress,10,100,,\n\
+        ada,1704448805,playing_progress,10,100,2,7\n";
+    let told = told(log, &options());
+    let micros = |event: &super::Event| event.detail.unwrap().remaining.map(dwell_core::time::Span::as_micros);
+    let remaining: Vec<_> = told.events.iter().map(|event| micros(event).unwrap()).collect();
+    // Seconds that remain are told by the clock on the wall already.
+    assert_eq!(remaining, [45_250_000, 180_000_000, 90_000_000, 90_000_000, 90_000_000, 7_000_000]);
+    assert!(told.rejections.is_empty());
+}
+
+#[test]
 fn a_header_alone_is_a_file_without_events() {
     check(
         "user,ts\n",
