@@ -65,7 +65,7 @@ const is = (page, wanted) => until(`“${wanted}”`, async () => (await state(p
 test('who plays and goes away is playing, and their session ends by itself when they fall silent', async () => {
   const page = await open()
   await is(page, 'On the screen')
-  await page.click('.pieces button')
+  await page.locator('.pieces button').click()
   await until('music', () => page.$eval('audio', (audio) => !audio.paused && audio.currentTime > 0.5))
   await until('a deadline behind the piece', () => page.$eval('.until', (until) => until.textContent.startsWith('The music holds')))
   const other = await page.browserContext().newPage()
@@ -78,14 +78,14 @@ test('who plays and goes away is playing, and their session ends by itself when 
   await page.bringToFront()
   await is(page, 'On the screen')
   assert.ok(await page.$('.lane rect.playing'), 'the lane does not show that something played')
-  await page.click('.pieces button')
+  await page.locator('.pieces button').click()
   await is(page, 'Not here')
   await until('the session in the list', () => page.$('tbody tr'))
   const row = await page.$eval('tbody tr', (row) => row.textContent)
   assert.match(row, /30 s of silence/)
   assert.equal(await page.$$eval('.steps .done', (done) => done.length), 3, 'steps that were done')
   // The next piece, of two minutes: what is believed of it is no longer than that, and nothing is left of the one before.
-  await page.click('.pieces button:nth-of-type(2)')
+  await page.locator('.pieces button:nth-of-type(2)').click()
   await until('the next session', async () => (await known()).open_session, known)
   await sleep(3)
   const left = (Date.parse((await known()).open_session.ends_at_unless_seen) - Date.now()) / 1000
