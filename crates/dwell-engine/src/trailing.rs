@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
+use dwell_core::time::{Span as TimeSpan, Timestamp};
 use dwell_store::{Books, Changes, Entry, Offset, Stack, StoreError};
 use tracing::{Span, trace_span};
 
@@ -27,7 +28,18 @@ pub(crate) struct Trailing {
 struct Held {
     offset: Offset,
     turns: usize,
+    /// When the first of them was taken.
+    since: Timestamp,
     changes: Arc<Layers>,
+}
+
+/// How much is held at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MostHeld {
+    pub bytes: usize,
+    pub turns: usize,
+    /// How long the changes of the first turn wait.
+    pub time: TimeSpan,
 }
 
 /// A commit that is under way.
@@ -84,27 +96,30 @@ impl Trailing {
     /// Begins a commit, after the one before it. What goes wrong with it is told by the next call that waits; then the
     /// books are as they were before it.
     pub fn begin(&self, changes: Changes) -> Result<(), StoreError> {
-        self.put_aside(changes);
+        self.put_aside(changes, Timestamp::MIN);
         self.write()
     }
 
-    /// Holds changes, together with those that are held already, or begins a commit with all of them when there are so many
-    /// bytes of them or they come from so many turns.
-    pub fn hold(&self, changes: Changes, most_bytes: usize, most_turns: usize) -> Result<(), StoreError> {
+    /// Holds changes of a turn at `now`, together with those that are held already, or begins a commit with all of them when they
+    /// are as much as is held at most.
+    pub fn hold(&self, changes: Changes, now: Timestamp, most: MostHeld) -> Result<(), StoreError> {
         let before = self.held();
         let bytes = before.as_ref().map_or(0, |held| held.changes.read().stack.bytes()) + changes.bytes();
-        let turns = before.map_or(0, |held| held.turns) + 1;
-        self.put_aside(changes);
-        if bytes < most_bytes && turns < most_turns { Ok(()) } else { self.write() }
+        let turns = before.as_ref().map_or(0, |held| held.turns) + 1;
+        let time = before.map_or(TimeSpan::ZERO, |held| now.since(held.since));
+        self.put_aside(changes, now);
+        if bytes < most.bytes && turns < most.turns && time < most.time { Ok(()) } else { self.write() }
     }
 
-    fn put_aside(&self, changes: Changes) {
+    fn put_aside(&self, changes: Changes, now: Timestamp) {
         let mut held = lock(&self.held);
-        let (layers, turns) = held.take().map_or_else(Default::default, |before| (before.changes, before.turns));
+        let before = held.take();
+        let since = before.as_ref().map_or(now, |before| before.since);
+        let (layers, turns) = before.map_or_else(Default::default, |before| (before.changes, before.turns));
         let offset = changes.offset;
         layers.put_on(changes);
         let given = layers.clone();
-        *held = Some(Held { offset, turns: turns + 1, changes: layers });
+        *held = Some(Held { offset, turns: turns + 1, since, changes: layers });
         // Without a thread, whoever looks for something does it.
         drop(std::thread::Builder::new().name("in-order".to_owned()).spawn(move || drop(given.read())));
     }
@@ -295,6 +310,16 @@ mod tests {
         (Trailing::new(Arc::new(Slow { books: MemoryBooks::new(), lets: Mutex::new(gate) })), lets)
     }
 
+    const LONG: TimeSpan = TimeSpan::from_secs(1_000);
+
+    fn most(bytes: usize, turns: usize) -> MostHeld {
+        MostHeld { bytes, turns, time: LONG }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
     fn changes(offset: u64, writes: &[(&str, Option<&str>)]) -> Changes {
         let mut changes = Changes::up_to(Offset::new(offset));
         for (key, value) in writes {
@@ -351,8 +376,8 @@ mod tests {
         lets.send(true).unwrap();
         books.begin(changes(1, &[("k1", Some("old")), ("k2", Some("old")), ("k4", Some("old"))])).unwrap();
         books.wait().unwrap();
-        books.hold(changes(2, &[("k2", None), ("k1", Some("new"))]), 1_000, 9).unwrap();
-        books.hold(changes(3, &[("k3", Some("new"))]), 1_000, 9).unwrap();
+        books.hold(changes(2, &[("k2", None), ("k1", Some("new"))]), at(0), most(1_000, 9)).unwrap();
+        books.hold(changes(3, &[("k3", Some("new"))]), at(0), most(1_000, 9)).unwrap();
         assert_eq!((books.offset(), books.books.offset()), (Offset::new(3), Offset::new(1)));
         assert_eq!(["k1", "k2", "k3"].map(|key| load(&books, key)), [Some("new".into()), None, Some("new".into())]);
         assert_eq!(scanned(), [pair("k1", "new"), pair("k3", "new")]);
@@ -364,25 +389,36 @@ mod tests {
         lets.send(true).unwrap();
         lets.send(true).unwrap();
         for offset in [4, 5, 6] {
-            books.hold(changes(offset, &[("a", None)]), 1_000, 3).unwrap();
+            books.hold(changes(offset, &[("a", None)]), at(0), most(1_000, 3)).unwrap();
         }
         books.wait_for_last().unwrap();
         assert_eq!(books.books.offset(), Offset::new(6));
-        books.hold(changes(7, &[("a", Some("abc"))]), 4, 9).unwrap();
+        books.hold(changes(7, &[("a", Some("abc"))]), at(0), most(4, 9)).unwrap();
         books.wait_for_last().unwrap();
         assert_eq!(books.books.offset(), Offset::new(7));
+        // And so is the third second.
+        let soon = MostHeld { time: TimeSpan::from_secs(3), ..most(1_000, 9) };
+        for (offset, now) in [(8, 10), (9, 12), (10, 13)] {
+            if offset == 10 {
+                lets.send(true).unwrap();
+            }
+            books.hold(changes(offset, &[("a", None)]), at(now), soon).unwrap();
+            assert_eq!(books.held().is_some(), offset < 10, "after turn {offset}");
+        }
+        books.wait_for_last().unwrap();
+        assert_eq!(books.books.offset(), Offset::new(10));
     }
 
     #[test]
     fn what_is_held_goes_with_what_it_was_made_on() {
         let (books, lets) = slow();
         books.begin(changes(1, &[("a", Some("new"))])).unwrap();
-        books.hold(changes(2, &[("b", Some("new"))]), 1_000, 9).unwrap();
+        books.hold(changes(2, &[("b", Some("new"))]), at(0), most(1_000, 9)).unwrap();
         lets.send(false).unwrap();
         assert!(books.wait().is_err(), "the commit failed");
         assert_eq!((load(&books, "a"), load(&books, "b"), books.offset()), (None, None, Offset::ZERO));
         assert!(books.wait().is_ok(), "nothing is left");
-        books.hold(changes(1, &[("c", Some("new"))]), 1_000, 9).unwrap();
+        books.hold(changes(1, &[("c", Some("new"))]), at(0), most(1_000, 9)).unwrap();
         books.forget();
         assert_eq!((load(&books, "c"), books.offset()), (None, Offset::ZERO));
     }
@@ -411,7 +447,7 @@ mod tests {
                 match how {
                     0 => books.begin(changes).unwrap(),
                     1 => books.commit(&changes).unwrap(),
-                    _ => books.hold(changes, 40, 4).unwrap(),
+                    _ => books.hold(changes, at(0), most(40, 4)).unwrap(),
                 }
                 let keys: Vec<Vec<u8>> = (0..12).map(key).collect();
                 let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();

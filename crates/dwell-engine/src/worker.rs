@@ -4,7 +4,7 @@ mod erase;
 
 use std::sync::Arc;
 
-use dwell_core::time::Timestamp;
+use dwell_core::time::{Span, Timestamp};
 use dwell_store::{Books, Changes, Log, Offset, StoreError};
 
 use crate::book::Fill;
@@ -17,7 +17,7 @@ use crate::record::Heading;
 use crate::restate::Restatement;
 use crate::rules::RulesOf;
 use crate::sweep::{self, Sweep, Swept};
-use crate::trailing::Trailing;
+use crate::trailing::{MostHeld, Trailing};
 use crate::turn::{Due, Taken, Turn};
 pub use erase::FeedErasure;
 
@@ -33,6 +33,11 @@ const LARGE_TURN: u64 = 256 << 20;
 
 /// So many bytes of what turns have written are held at least before they are committed.
 const LEAST_HELD: u64 = 256 << 20;
+
+/// What turns have written is held for so long, if at all, and for this part of the time by which the engine is late. So whoever asks,
+/// and whoever is told, has to wait for a little longer than for the engine itself, and not longer than that.
+const SHORTEST_HOLD: Span = Span::from_secs(1);
+const HELD_PART: i64 = 4;
 
 /// The only writer of the books.
 pub struct Worker {
@@ -61,7 +66,7 @@ pub struct WorkerOptions {
     pub users_a_thread: usize,
     /// How many events are kept at hand.
     pub fill: Fill,
-    /// While so many events wait, what turns write is held until there is much of it, and nobody waits for the disk.
+    /// While so many events wait, what turns write is held until there is much of it or it is old, and nobody waits for the disk.
     pub behind: u64,
     /// So many bytes are held at most, or little more, and what so many turns have written.
     pub held_bytes: usize,
@@ -156,7 +161,7 @@ impl Worker {
     }
 
     fn try_turn(&mut self, end: Option<Offset>, now: Timestamp) -> Result<Turned, EngineError> {
-        let from = self.books.offset();
+        let (from, began) = (self.books.offset(), now);
         let up_to = |next: Offset| end.map_or(next, |end| end.min(next));
         let records = match self.log.read(from, self.options.turn_bytes) {
             Err(StoreError::Quarantined { offsets }) => return self.skip(up_to(offsets.end)),
@@ -181,7 +186,9 @@ impl Worker {
         if self.has_caught_up(next) {
             self.books.commit(&changes)?;
         } else {
-            self.books.hold(changes, self.options.held_bytes, self.options.held_turns)?;
+            let time = SHORTEST_HOLD.max(Span::from_micros(began.since(now).as_micros() / HELD_PART));
+            let most = MostHeld { bytes: self.options.held_bytes, turns: self.options.held_turns, time };
+            self.books.hold(changes, began, most)?;
         }
         self.breaches.append(breaches);
         if deadlines < TURN_DEADLINES {

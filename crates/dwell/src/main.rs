@@ -15,6 +15,7 @@ mod eraser;
 mod human;
 mod input;
 mod laws;
+mod memory;
 mod page;
 mod policy_file;
 mod process;

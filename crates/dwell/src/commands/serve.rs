@@ -36,6 +36,7 @@ use crate::control::Control;
 use crate::crank::{Between, Crank};
 use crate::disk_space;
 use crate::eraser::Eraser;
+use crate::memory;
 use crate::policy_file;
 use crate::process;
 use crate::restater::Restater;
@@ -108,6 +109,7 @@ pub fn run(args: &Serve) -> anyhow::Result<()> {
 /// Puts the house together, and runs it until it is told to stop.
 pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
     let Beside { steady, door, bell, listener, stopping, demo, traced } = beside;
+    memory::keep_freed();
     let data = &config.server.data;
     let mut registry = Registry::make(data)?;
     let accounts = Arc::new(RwLock::new(Accounts::open(data)?));
