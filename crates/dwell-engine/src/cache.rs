@@ -5,6 +5,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 
+use dwell_store::Value;
 use foldhash::fast::RandomState;
 use quick_cache::Weighter;
 use quick_cache::unsync::{Cache as Inner, DefaultLifecycle};
@@ -28,13 +29,13 @@ pub(crate) struct Cache {
 }
 
 /// What lies under some of the keys. The books hold the same: nothing is only here.
-pub(crate) struct Part(Inner<Fingerprint, Box<[u8]>, Bytes, RandomState>);
+pub(crate) struct Part(Inner<Fingerprint, Value, Bytes, RandomState>);
 
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Fingerprint, Box<[u8]>> for Bytes {
-    fn weight(&self, _: &Fingerprint, value: &Box<[u8]>) -> u64 {
+impl Weighter<Fingerprint, Value> for Bytes {
+    fn weight(&self, _: &Fingerprint, value: &Value) -> u64 {
         value.len() as u64 + OVERHEAD
     }
 }
@@ -100,13 +101,13 @@ impl Part {
 
     /// Takes out what lies under a key: whoever takes it puts it back, as it is then. Its place is kept for that, with nothing in
     /// it.
-    pub fn take(&mut self, fingerprint: Fingerprint) -> Option<Box<[u8]>> {
+    pub fn take(&mut self, fingerprint: Fingerprint) -> Option<Value> {
         let mut value = self.0.get_mut(&fingerprint)?;
         Some(std::mem::take(&mut *value)).filter(|value| !value.is_empty())
     }
 
     /// Puts bytes, which are never none, under a key.
-    pub fn put(&mut self, fingerprint: Fingerprint, value: Box<[u8]>) {
+    pub fn put(&mut self, fingerprint: Fingerprint, value: Value) {
         // Unlike a change in place, this lets go of others where there is no more room.
         self.0.insert(fingerprint, value);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dwell_core::session::Session;
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::Stated;
-use dwell_store::{Books, Changes, Offset};
+use dwell_store::{Books, Changes, Offset, Value};
 
 use crate::book::{Book, Changed, Fill, Ids, MARGIN, MINUTE, Opened, Paper, Sealed, Stir, Under, linked};
 use crate::cache::Fingerprint;
@@ -57,7 +57,7 @@ pub(crate) struct Slot {
     /// Whether that link holds: the id is another one now.
     pub is_moved: bool,
     /// The user's book; of an id that moved, what was settled under it before.
-    pub book: Option<Box<[u8]>>,
+    pub book: Option<Value>,
     pub is_changed: bool,
     /// Something came from or went to another id in this turn.
     pub was_linked: bool,
@@ -86,7 +86,7 @@ impl Slot {
     }
 
     /// Takes what lies under the id in the books of the app of this name.
-    pub fn find(&mut self, app: &str, bytes: Box<[u8]>) -> Result<(), EngineError> {
+    pub fn find(&mut self, app: &str, bytes: Value) -> Result<(), EngineError> {
         if Under::is_book(&bytes) {
             self.book = Some(bytes);
             return Ok(());
@@ -97,7 +97,7 @@ impl Slot {
     }
 
     /// Returns the bytes that are to lie under the id; `None` where nothing is known of it.
-    pub fn into_bytes(self) -> Option<Box<[u8]>> {
+    pub fn into_bytes(self) -> Option<Value> {
         match self.link {
             None => self.book,
             Some(link) => Some(linked(*link, self.is_moved, self.book.as_deref())),

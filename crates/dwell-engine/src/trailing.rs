@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
 use dwell_core::time::{Span as TimeSpan, Timestamp};
-use dwell_store::{Books, Changes, Entry, Offset, Stack, StoreError};
+use dwell_store::{Books, Changes, Entry, Offset, Stack, StoreError, Value};
 use tracing::{Span, trace_span};
 
 use crate::TRACES;
@@ -207,8 +207,8 @@ impl Books for Trailing {
         let found: Vec<_> = keys.iter().map(|key| changes.iter().find_map(|changes| changes.stack.find(key))).collect();
         let others = keys.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(key, _)| *key);
         let mut others = self.books.load(&others.collect::<Vec<_>>())?.into_iter();
-        let value = |found: Option<Option<&[u8]>>| match found {
-            Some(value) => value.map(<[u8]>::to_vec),
+        let value = |found: Option<Option<&Value>>| match found {
+            Some(value) => value.map(|value| value.to_vec()),
             None => others.next().flatten(),
         };
         Ok(found.into_iter().map(value).collect())
@@ -230,7 +230,7 @@ impl Books for Trailing {
                 page.into_iter().map(|(key, value)| (key, Some(value))).collect();
             for changes in changes.iter().rev() {
                 let range = changes.stack.range(prefix, after.as_deref(), end.as_deref());
-                entries.extend(range.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))));
+                entries.extend(range.map(|(key, value)| (key.to_vec(), value.map(|value| value.to_vec()))));
             }
             found.extend(entries.into_iter().filter_map(|(key, value)| Some((key, value?))).take(most - found.len()));
             if end.is_none() {
@@ -312,7 +312,7 @@ mod tests {
 
     const LONG: TimeSpan = TimeSpan::from_secs(1_000);
 
-    fn most(bytes: usize, turns: usize) -> MostHeld {
+    fn up_to(bytes: usize, turns: usize) -> MostHeld {
         MostHeld { bytes, turns, time: LONG }
     }
 
@@ -376,8 +376,8 @@ mod tests {
         lets.send(true).unwrap();
         books.begin(changes(1, &[("k1", Some("old")), ("k2", Some("old")), ("k4", Some("old"))])).unwrap();
         books.wait().unwrap();
-        books.hold(changes(2, &[("k2", None), ("k1", Some("new"))]), at(0), most(1_000, 9)).unwrap();
-        books.hold(changes(3, &[("k3", Some("new"))]), at(0), most(1_000, 9)).unwrap();
+        books.hold(changes(2, &[("k2", None), ("k1", Some("new"))]), at(0), up_to(1_000, 9)).unwrap();
+        books.hold(changes(3, &[("k3", Some("new"))]), at(0), up_to(1_000, 9)).unwrap();
         assert_eq!((books.offset(), books.books.offset()), (Offset::new(3), Offset::new(1)));
         assert_eq!(["k1", "k2", "k3"].map(|key| load(&books, key)), [Some("new".into()), None, Some("new".into())]);
         assert_eq!(scanned(), [pair("k1", "new"), pair("k3", "new")]);
@@ -389,15 +389,15 @@ mod tests {
         lets.send(true).unwrap();
         lets.send(true).unwrap();
         for offset in [4, 5, 6] {
-            books.hold(changes(offset, &[("a", None)]), at(0), most(1_000, 3)).unwrap();
+            books.hold(changes(offset, &[("a", None)]), at(0), up_to(1_000, 3)).unwrap();
         }
         books.wait_for_last().unwrap();
         assert_eq!(books.books.offset(), Offset::new(6));
-        books.hold(changes(7, &[("a", Some("abc"))]), at(0), most(4, 9)).unwrap();
+        books.hold(changes(7, &[("a", Some("abc"))]), at(0), up_to(4, 9)).unwrap();
         books.wait_for_last().unwrap();
         assert_eq!(books.books.offset(), Offset::new(7));
         // And so is the third second.
-        let soon = MostHeld { time: TimeSpan::from_secs(3), ..most(1_000, 9) };
+        let soon = MostHeld { time: TimeSpan::from_secs(3), ..up_to(1_000, 9) };
         for (offset, now) in [(8, 10), (9, 12), (10, 13)] {
             if offset == 10 {
                 lets.send(true).unwrap();
@@ -413,12 +413,12 @@ mod tests {
     fn what_is_held_goes_with_what_it_was_made_on() {
         let (books, lets) = slow();
         books.begin(changes(1, &[("a", Some("new"))])).unwrap();
-        books.hold(changes(2, &[("b", Some("new"))]), at(0), most(1_000, 9)).unwrap();
+        books.hold(changes(2, &[("b", Some("new"))]), at(0), up_to(1_000, 9)).unwrap();
         lets.send(false).unwrap();
         assert!(books.wait().is_err(), "the commit failed");
         assert_eq!((load(&books, "a"), load(&books, "b"), books.offset()), (None, None, Offset::ZERO));
         assert!(books.wait().is_ok(), "nothing is left");
-        books.hold(changes(1, &[("c", Some("new"))]), at(0), most(1_000, 9)).unwrap();
+        books.hold(changes(1, &[("c", Some("new"))]), at(0), up_to(1_000, 9)).unwrap();
         books.forget();
         assert_eq!((load(&books, "c"), books.offset()), (None, Offset::ZERO));
     }
@@ -447,7 +447,7 @@ mod tests {
                 match how {
                     0 => books.begin(changes).unwrap(),
                     1 => books.commit(&changes).unwrap(),
-                    _ => books.hold(changes, at(0), most(40, 4)).unwrap(),
+                    _ => books.hold(changes, at(0), up_to(40, 4)).unwrap(),
                 }
                 let keys: Vec<Vec<u8>> = (0..12).map(key).collect();
                 let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();

@@ -12,7 +12,7 @@ mod links;
 use std::collections::HashMap;
 
 use dwell_core::time::Timestamp;
-use dwell_store::{Books, Changes, Offset};
+use dwell_store::{Books, Changes, Offset, Value};
 use serde::de::DeserializeOwned;
 
 use crate::book::Fill;
@@ -294,7 +294,7 @@ impl<'t> Turn<'t> {
         let fingerprint = self.cache.fingerprints()(&key);
         let bytes = match self.cache.part(hash).take(fingerprint) {
             Some(bytes) => Some(bytes),
-            None => self.books.load(&[&key])?.pop().flatten().map(Vec::into_boxed_slice),
+            None => self.books.load(&[&key])?.pop().flatten().map(Value::from),
         };
         let mut slot = Slot::new(app, id.into(), hash, fingerprint);
         if let Some(bytes) = bytes {

@@ -24,7 +24,7 @@ mod disk;
 mod error;
 mod log;
 
-pub use books::{Books, BooksCopied, BooksOptions, Changes, DiskBooks, Entry, MemoryBooks, Stack};
+pub use books::{Books, BooksCopied, BooksOptions, Changes, DiskBooks, Entry, MemoryBooks, Stack, Value};
 #[cfg(feature = "simulation")]
 pub use disk::simulated::{Crash, Faults, SimulatedDisk};
 pub use disk::{Disk, DiskFile, FolderLock, RealDisk};

@@ -6,6 +6,7 @@ use dwell_core::policy::Standing;
 use dwell_core::time::Timestamp;
 use dwell_core::timeline::Timeline;
 use dwell_core::totals::Totals;
+use dwell_store::Value;
 use serde::{Deserialize, Serialize};
 
 use super::devices::DeviceNote;
@@ -71,7 +72,7 @@ impl<'a> Under<'a> {
 }
 
 /// Returns the bytes that lie under an id of which a link was heard.
-pub(crate) fn linked(link: Link, holds: bool, book: Option<&[u8]>) -> Box<[u8]> {
+pub(crate) fn linked(link: Link, holds: bool, book: Option<&[u8]>) -> Value {
     written(&Leaf::<Rest>::Linked(Linked { version: VERSION, link, holds, book })).into()
 }
 
@@ -232,12 +233,12 @@ impl<'a> Sealed<'a> {
 
 impl Book<'_> {
     /// Closes the book: returns its bytes, and what has changed in the ledger of gaps.
-    pub fn close(mut self, paper: &mut Paper) -> (Box<[u8]>, GapChanges) {
+    pub fn close(mut self, paper: &mut Paper) -> (Value, GapChanges) {
         self.tell();
         (self.write(paper), self.gaps)
     }
 
-    fn write(&self, paper: &mut Paper) -> Box<[u8]> {
+    fn write(&self, paper: &mut Paper) -> Value {
         let Paper { timeline, totals, spine, leaf } = paper;
         [&mut *timeline, totals, spine, leaf].into_iter().for_each(Vec::clear);
         self.timeline.write(timeline);
@@ -286,10 +287,10 @@ mod tests {
 
     #[test]
     fn what_another_version_wrote_is_refused() {
-        let mut bytes = linked(link(), true, None).into_vec();
+        let mut bytes = linked(link(), true, None).to_vec();
         bytes[1] = 9;
         let moved = written(&Leaf::<Rest>::MovedInVersion3("ada"));
-        let mut before = linked(link(), true, None).into_vec();
+        let mut before = linked(link(), true, None).to_vec();
         before[1] = 6;
         for (bytes, version) in [(bytes, 9), (moved, 3), (before, 6)] {
             let wanted = format!("it has version {version}, and this program knows 7");

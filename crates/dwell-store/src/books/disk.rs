@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::{Books, Changes, Entry, Stack, check};
+use super::{Books, Borrowed, Changes, Entry, Stack, check};
 use crate::disk::means_full;
 use crate::error::StoreError;
 use crate::log::Offset;
@@ -107,13 +107,13 @@ impl DiskBooks {
         &self,
         mut reached: MutexGuard<'_, Offset>,
         offset: Offset,
-        writes: impl Iterator<Item = (&'w [u8], Option<&'w [u8]>)>,
+        writes: impl Iterator<Item = Borrowed<'w>>,
     ) -> Result<(), StoreError> {
         let Open { database, entries } = self.ready()?;
         let mut batch = database.batch();
         for (key, value) in writes {
             match value {
-                Some(value) => batch.insert(&entries, entry_key(key), value),
+                Some(value) => batch.insert(&entries, entry_key(key), value.clone()),
                 None => batch.remove(&entries, entry_key(key)),
             }
         }

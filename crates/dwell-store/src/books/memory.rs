@@ -53,7 +53,7 @@ impl Books for MemoryBooks {
         check(changes.offset, changes.keys(), kept.offset)?;
         for (key, value) in &changes.writes {
             match value {
-                Some(value) => kept.values.insert(key.clone(), value.clone()),
+                Some(value) => kept.values.insert(key.clone(), value.to_vec()),
                 None => kept.values.remove(key),
             };
         }

@@ -13,6 +13,10 @@ pub use stack::Stack;
 use crate::error::StoreError;
 use crate::log::Offset;
 
+/// What lies under a key, in the store's own form: clones are the same bytes in memory, so that whoever keeps a value and the store that
+/// writes it need not have a copy each.
+pub type Value = fjall::Slice;
+
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
@@ -47,7 +51,7 @@ pub trait Books: Send + Sync {
 }
 
 /// A key, and its value or that it is deleted.
-type Write = (Vec<u8>, Option<Vec<u8>>);
+type Write = (Vec<u8>, Option<Value>);
 
 /// The beginning of the key of a write, and which write it is.
 struct Head {
@@ -71,7 +75,7 @@ impl Changes {
     }
 
     /// Puts a value under a key.
-    pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+    pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Value>) {
         self.writes.push((key.into(), Some(value.into())));
     }
 
@@ -142,7 +146,7 @@ impl Changes {
     /// How many bytes keys and values have, all together.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+        self.writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len())).sum()
     }
 
     /// The keys of all writes.
@@ -151,7 +155,7 @@ impl Changes {
     }
 
     /// The writes that count, in order of their keys.
-    fn last_of_each_key(&self) -> Vec<(&[u8], Option<&[u8]>)> {
+    fn last_of_each_key(&self) -> Vec<Borrowed<'_>> {
         if self.writes.is_sorted_by(|(one, _), (other, _)| one < other) {
             return self.writes.iter().map(borrowed).collect();
         }
@@ -159,8 +163,11 @@ impl Changes {
     }
 }
 
-fn borrowed((key, value): &Write) -> (&[u8], Option<&[u8]>) {
-    (key, value.as_deref())
+/// A write that lies elsewhere.
+type Borrowed<'w> = (&'w [u8], Option<&'w Value>);
+
+fn borrowed((key, value): &Write) -> Borrowed<'_> {
+    (key, value.as_ref())
 }
 
 /// The longest a key may be.
@@ -205,10 +212,10 @@ mod tests {
                     Some(value) => changes.put(key.clone(), [value]),
                     None => changes.delete(key.clone()),
                 }
-                expected.insert(key, value.map(|value| vec![value]));
+                expected.insert(key, value.map(|value| [value].into()));
             }
             let counted = |changes: &Changes| -> Vec<Write> {
-                let owned = |(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec));
+                let owned = |(key, value): Borrowed<'_>| (key.to_vec(), value.cloned());
                 changes.last_of_each_key().into_iter().map(owned).collect()
             };
             let expected: Vec<Write> = expected.into_iter().collect();

@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 use std::hash::{BuildHasher, Hasher};
 
-use super::{Changes, borrowed};
+use super::{Borrowed, Changes, Value, borrowed};
 use crate::log::Offset;
 
 /// Changes that are held: of a key that several of them write, the latest write counts.
@@ -54,7 +54,7 @@ impl Stack {
         // As many layers or writes as that do not fit into memory.
         let layer = self.layers.len() as u32;
         for (write, (key, value)) in changes.writes.iter().enumerate() {
-            self.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            self.bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
             let now = Place { hash: hash(&self.seed, key), layer, write: write as u32 };
             let layers = &mut self.layers;
             let is_it = |place: &Place| place.hash == now.hash && layers[place.layer as usize].key(place) == key;
@@ -86,11 +86,11 @@ impl Stack {
 
     /// Returns what is written under a key: a value, `Some(None)` where it is deleted, `None` where nothing changes.
     #[must_use]
-    pub fn find(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+    pub fn find(&self, key: &[u8]) -> Option<Option<&Value>> {
         let hash = hash(&self.seed, key);
         let is_it = |place: &Place| place.hash == hash && self.layers[place.layer as usize].key(place) == key;
         let Place { layer, write, .. } = self.index.find(hash, is_it)?;
-        Some(self.layers[*layer as usize].changes.writes[*write as usize].1.as_deref())
+        Some(self.layers[*layer as usize].changes.writes[*write as usize].1.as_ref())
     }
 
     /// Returns what is written under keys that begin so and come after one of them, layer after layer, each in order of its keys
@@ -100,7 +100,7 @@ impl Stack {
         prefix: &'c [u8],
         after: Option<&'c [u8]>,
         end: Option<&'c [u8]>,
-    ) -> impl Iterator<Item = (&'c [u8], Option<&'c [u8]>)> {
+    ) -> impl Iterator<Item = Borrowed<'c>> {
         self.layers.iter().flat_map(move |Layer { changes, is_stale }| {
             let is_before = |key: &[u8]| key < prefix || after.is_some_and(|after| key <= after);
             let first = changes.writes.partition_point(|(key, _)| is_before(key));
@@ -113,14 +113,14 @@ impl Stack {
     }
 
     /// Returns all writes that count, layer after layer, each in order of its keys.
-    pub fn writes(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    pub fn writes(&self) -> impl Iterator<Item = Borrowed<'_>> {
         self.range(&[], None, None)
     }
 
     /// Returns the same as changes of one turn.
     #[must_use]
     pub fn as_one(&self) -> Changes {
-        let owned = |(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec));
+        let owned = |(key, value): Borrowed<'_>| (key.to_vec(), value.cloned());
         Changes { offset: self.offset, writes: self.writes().map(owned).collect() }
     }
 }
@@ -170,19 +170,19 @@ mod tests {
                         Some(value) => changes.put(key.clone(), [value]),
                         None => changes.delete(key.clone()),
                     }
-                    expected.insert(key, value.map(|value| vec![value]));
+                    expected.insert(key, value.map(|value| Value::from([value])));
                 }
                 stack.put_on(changes);
                 prop_assert_eq!(stack.offset(), Offset::new(number as u64));
                 for (key, value) in &expected {
-                    prop_assert_eq!(stack.find(key), Some(value.as_deref()));
+                    prop_assert_eq!(stack.find(key), Some(value.as_ref()));
                 }
             }
             prop_assert_eq!(stack.find(b"nobody"), None);
-            let bytes = expected.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+            let bytes = expected.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len())).sum::<usize>();
             prop_assert_eq!(stack.bytes(), bytes);
-            let all = |writes: &mut dyn Iterator<Item = (&[u8], Option<&[u8]>)>| {
-                let mut all: Vec<_> = writes.map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect();
+            let all = |writes: &mut dyn Iterator<Item = Borrowed<'_>>| {
+                let mut all: Vec<_> = writes.map(|(key, value)| (key.to_vec(), value.cloned())).collect();
                 all.sort();
                 all
             };
