@@ -34,9 +34,8 @@ const LARGE_TURN: u64 = 256 << 20;
 /// So many bytes of what turns have written are held at least before they are committed.
 const LEAST_HELD: u64 = 256 << 20;
 
-/// What turns have written is held for so long, if at all, and for this part of the time by which the engine is late. So whoever asks,
-/// and whoever is told, has to wait for a little longer than for the engine itself, and not longer than that.
-const SHORTEST_HOLD: Span = Span::from_secs(1);
+/// Of the time by which the engine is late, what turns have written is held for a quarter. So whoever asks, and whoever is told,
+/// waits for little longer than the engine makes them wait anyway.
 const HELD_PART: i64 = 4;
 
 /// The only writer of the books.
@@ -72,6 +71,8 @@ pub struct WorkerOptions {
     pub held_bytes: usize,
     /// See there.
     pub held_turns: usize,
+    /// For so long it is held where it is held at all, and longer where the engine is late by several times as much.
+    pub held_for: Span,
 }
 
 impl WorkerOptions {
@@ -89,6 +90,7 @@ impl WorkerOptions {
             behind: 20_000,
             held_bytes: bytes((2 * cache_bytes).max(LEAST_HELD)),
             held_turns: 16,
+            held_for: Span::from_secs(1),
         }
     }
 }
@@ -186,8 +188,9 @@ impl Worker {
         if self.has_caught_up(next) {
             self.books.commit(&changes)?;
         } else {
-            let time = SHORTEST_HOLD.max(Span::from_micros(began.since(now).as_micros() / HELD_PART));
-            let most = MostHeld { bytes: self.options.held_bytes, turns: self.options.held_turns, time };
+            let WorkerOptions { held_bytes: bytes, held_turns: turns, held_for, .. } = self.options;
+            let time = held_for.max(Span::from_micros(began.since(now).as_micros() / HELD_PART));
+            let most = MostHeld { bytes, turns, time };
             self.books.hold(changes, began, most)?;
         }
         self.breaches.append(breaches);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dwell_core::time::Timestamp;
+use dwell_core::time::{Span, Timestamp};
 use dwell_engine::{EngineError, Fill, Statement, Sweep, Worker, WorkerOptions};
 use dwell_store::{Books, Changes, Entry, MemoryBooks, MemoryLog, Offset, StoreError};
 use house::*;
@@ -79,6 +79,7 @@ fn worker(house: &House, holds: bool) -> Worker {
         behind: if holds { 1 } else { u64::MAX },
         held_bytes: 4_000,
         held_turns: 4,
+        held_for: Span::from_hours(1_000),
         fill: Fill { most: 3, keep: 1, part: 2 },
         users_a_thread: 1,
         ..WorkerOptions::default()

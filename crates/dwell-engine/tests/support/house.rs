@@ -94,6 +94,7 @@ pub fn worker_under(log: Arc<MemoryLog>, books: Arc<dyn Books>, rules: Arc<AppRu
         behind: 1,
         held_bytes: 4_000,
         held_turns: 4,
+        held_for: Span::from_hours(1_000),
         fill,
         users_a_thread: 1,
         ..WorkerOptions::default()
