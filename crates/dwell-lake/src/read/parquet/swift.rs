@@ -456,6 +456,24 @@ mod tests {
     }
 
     #[test]
+    fn the_range_of_a_batch_is_that_of_its_moments_also_where_they_were_put_right() {
+        let frame =
+            Frame::new("log".into(), Default::default(), Default::default(), &Options::default(), Arc::default());
+        let mut swift = Swift::new(Arc::new(frame));
+        let columns = [column(vec![Role::User]), column(vec![Role::Time]), column(vec![Role::ReceivedAt])];
+        let moments = |of: [i64; 5]| Values::Moments(Int64Array::from(of.to_vec()), TimeUnit::Micros);
+        let hours = |hours: i64| hours * 3_600_000_000;
+        let values =
+            vec![words(vec![0; 5], &["ada"]), moments([2, 1, 3, 7, 4].map(hours)), moments([5, 6, 7, 5, 6].map(hours))];
+        let batch = swift.batch(&columns, values, 5, &mut Refusals::new()).unwrap().unwrap();
+        assert_eq!(batch.happened_at, [2, 1, 3, 5, 4].map(hours), "what is from the future happened when it came in");
+        assert_eq!(batch.range, (hours(1), hours(5)));
+        let values = vec![words(vec![0; 5], &["ada"]), moments([2, 1, 3, 7, 4].map(hours))];
+        let batch = swift.batch(&columns[..2], values, 5, &mut Refusals::new()).unwrap().unwrap();
+        assert_eq!(batch.range, (hours(1), hours(7)));
+    }
+
+    #[test]
     fn a_key_outside_its_list_is_broken() {
         let frame =
             Frame::new("log".into(), Default::default(), Default::default(), &Options::default(), Arc::default());
