@@ -426,6 +426,7 @@ fn kept(
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::moment::Clock;
     use super::*;
     use crate::read::Options;
 
@@ -457,8 +458,9 @@ mod tests {
 
     #[test]
     fn the_range_of_a_batch_is_that_of_its_moments_also_where_they_were_put_right() {
-        let frame =
-            Frame::new("log".into(), Default::default(), Default::default(), &Options::default(), Arc::default());
+        let mut clocks: [Option<Clock>; Role::COUNT] = Default::default();
+        clocks[Role::ReceivedAt as usize] = Some(Clock { unit: Unit::Unknown, zone: None });
+        let frame = Frame::new("log".into(), Default::default(), clocks, &Options::default(), Arc::default());
         let mut swift = Swift::new(Arc::new(frame));
         let columns = [column(vec![Role::User]), column(vec![Role::Time]), column(vec![Role::ReceivedAt])];
         let moments = |of: [i64; 5]| Values::Moments(Int64Array::from(of.to_vec()), TimeUnit::Micros);
