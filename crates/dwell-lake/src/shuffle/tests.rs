@@ -11,8 +11,11 @@ use crate::split::tests::told;
 /// So many events are expected, so that there are several partitions.
 const EXPECTED: u64 = 5 * EVENTS_PER_PARTITION;
 
+/// The part that a batch is in, its list of users, keys into it, and moments.
+type Batch = (u64, Arc<StringArray>, Vec<u32>, Vec<i64>);
+
 /// Batches of two lists of users, one after the other and back again, in three parts.
-fn batches() -> Vec<(u64, Arc<StringArray>, Vec<u32>, Vec<i64>)> {
+fn batches() -> Vec<Batch> {
     let list = |users: std::ops::Range<u32>| {
         Arc::new(StringArray::from_iter_values(users.map(|user| format!("{:02}-user", user * 37 % 60))))
     };
