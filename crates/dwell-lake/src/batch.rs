@@ -13,6 +13,8 @@ pub struct EventBatch {
     pub users: Users,
     /// When it happened: microseconds since 1970 in UTC, clock skew put right; one entry per event.
     pub happened_at: Vec<i64>,
+    /// The earliest and the latest of these moments.
+    pub range: (i64, i64),
     /// What else is known, one entry per event; `None` when every event is an action of which nothing else is known.
     pub details: Option<Details>,
 }
@@ -67,7 +69,29 @@ pub struct Detail {
     pub message_id: (u32, u32),
 }
 
+/// Returns the earliest and the latest of moments; of none, the last there is and the first.
+#[must_use]
+pub fn range_of(moments: &[i64]) -> (i64, i64) {
+    // Four at once, so that none waits for the one before.
+    let mut ranges = [(i64::MAX, i64::MIN); 4];
+    let (fours, rest) = moments.as_chunks::<4>();
+    for four in fours {
+        for (range, at) in ranges.iter_mut().zip(four) {
+            *range = (range.0.min(*at), range.1.max(*at));
+        }
+    }
+    let range = ranges.into_iter().fold((i64::MAX, i64::MIN), |all, one| (all.0.min(one.0), all.1.max(one.1)));
+    rest.iter().fold(range, |all, at| (all.0.min(*at), all.1.max(*at)))
+}
+
 impl EventBatch {
+    /// Puts columns together.
+    #[must_use]
+    pub fn new(users: Users, happened_at: Vec<i64>, details: Option<Details>) -> Self {
+        let range = range_of(&happened_at);
+        EventBatch { users, happened_at, range, details }
+    }
+
     /// Returns how many events there are.
     #[must_use]
     pub fn len(&self) -> usize {

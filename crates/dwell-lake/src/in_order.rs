@@ -171,9 +171,7 @@ impl<'s, V: Visitor> Walk<'s, V> {
         if batch.details.is_some() {
             return Err(SweepError::NotAsPromised);
         }
-        let (first, last) =
-            batch.happened_at.iter().fold(self.range, |(first, last), at| (first.min(*at), last.max(*at)));
-        self.range = (first, last);
+        self.range = (self.range.0.min(batch.range.0), self.range.1.max(batch.range.1));
         self.rows += batch.len() as u64;
         let steps = self.sweep.steps.fetch_add(batch.len() as u64, Ordering::Relaxed) + batch.len() as u64;
         (self.sweep.progress)(steps);

@@ -119,11 +119,9 @@ impl<'s> Retelling<'s> {
     }
 
     fn hand_on(&mut self) -> Result<(), ShuffleError> {
-        let batch = EventBatch {
-            users: Users::Plain(self.users.finish()),
-            happened_at: std::mem::take(&mut self.happened_at),
-            details: Some(std::mem::take(&mut self.details)),
-        };
+        let users = Users::Plain(self.users.finish());
+        let (happened_at, details) = (std::mem::take(&mut self.happened_at), std::mem::take(&mut self.details));
+        let batch = EventBatch::new(users, happened_at, Some(details));
         self.shuffler.take(&batch)
     }
 

@@ -12,11 +12,16 @@ pub fn split(grouped: &Grouped, partition: usize, events_wanted: u64) -> Result<
     let users = &grouped.users[partition];
     let mut room = Vec::new();
     let mut counts = vec![0u64; users.count()];
+    grouped.bring(partition, &mut room)?;
+    let mut brought = room.as_slice();
     for run in &grouped.runs {
-        let bytes = run.partition(partition, &mut room)?;
+        let bytes = run.partition(partition, &mut brought);
         match run.layout {
             Layout::Narrow(shape) => {
                 shape.read(bytes, run.events(partition), |local, _| counts[local as usize] += 1);
+            }
+            Layout::Bundles(shape) => {
+                shape.counts(bytes, run.events(partition), |local, count| counts[local as usize] += u64::from(count));
             }
             Layout::Wide => wide::read(bytes, &mut Vec::new(), |local, _| counts[local as usize] += 1),
         }
@@ -37,8 +42,9 @@ pub fn split(grouped: &Grouped, partition: usize, events_wanted: u64) -> Result<
             Place { partition: partition as u32, local: parts[partition].append(users.text(local)) };
     }
     let mut runs = Vec::new();
+    let mut brought = room.as_slice();
     for run in &grouped.runs {
-        runs.push(divide(run, partition, run.partition(partition, &mut room)?, &places, parts.len()));
+        runs.push(divide(run, partition, run.partition(partition, &mut brought), &places, parts.len()));
     }
     Ok(Grouped::from_parts(parts, runs))
 }
@@ -48,12 +54,12 @@ fn divide(run: &Run, partition: usize, bytes: &[u8], places: &[Place], parts: us
         Layout::Narrow(shape) => {
             let mut events = Vec::new();
             shape.read(bytes, run.events(partition), |local, at| events.push((places[local as usize], at)));
-            let mut gathered = narrow::Gathered::default();
-            gathered.count_in(shape.unit());
-            gathered.divide(parts);
-            gathered.take(events.into_iter());
-            let narrow::LaidOut { shape, bytes, ends } = gathered.lay_out();
-            (Layout::Narrow(shape), bytes, ends)
+            divide_narrow(events, shape.unit(), parts)
+        }
+        Layout::Bundles(shape) => {
+            let mut events = Vec::new();
+            shape.read(bytes, run.events(partition), |local, at| events.push((places[local as usize], at)));
+            divide_narrow(events, shape.unit(), parts)
         }
         Layout::Wide => {
             let (bytes, ends) = divide_wide(bytes, places, parts);
@@ -61,6 +67,15 @@ fn divide(run: &Run, partition: usize, bytes: &[u8], places: &[Place], parts: us
         }
     };
     Run::new(run.number, layout, bytes, ends)
+}
+
+fn divide_narrow(events: Vec<(Place, i64)>, unit: i64, parts: usize) -> (Layout, Vec<u8>, Vec<(u64, u32)>) {
+    let mut gathered = narrow::Gathered::default();
+    gathered.count_in(unit);
+    gathered.divide(parts);
+    gathered.take(events.into_iter());
+    let narrow::LaidOut { shape, bytes, ends } = gathered.lay_out();
+    (Layout::Narrow(shape), bytes, ends)
 }
 
 fn divide_wide(bytes: &[u8], places: &[Place], parts: usize) -> (Vec<u8>, Vec<(u64, u32)>) {
@@ -90,7 +105,7 @@ fn divide_wide(bytes: &[u8], places: &[Place], parts: usize) -> (Vec<u8>, Vec<(u
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::convert::Infallible;
     use std::sync::Arc;
 
@@ -124,7 +139,7 @@ mod tests {
         }
     }
 
-    fn told(grouped: &Grouped) -> Vec<(String, Vec<i64>)> {
+    pub(crate) fn told(grouped: &Grouped) -> Vec<(String, Vec<i64>)> {
         match sweep(grouped, vec![Told(Vec::new())]) {
             Ok(told) => told.into_iter().flat_map(|told| told.0).collect(),
             Err(_) => panic!("the sweep failed"),
@@ -141,7 +156,7 @@ mod tests {
             let values = Arc::new(StringArray::from_iter_values(&ids));
             let happened_at =
                 keys.iter().map(|key| round * 1_000_001 + i64::from(*key) * 500 - 7 * (round % 3)).collect();
-            let batch = EventBatch { users: Users::Dictionary { values, keys }, happened_at, details: None };
+            let batch = EventBatch::new(Users::Dictionary { values, keys }, happened_at, None);
             shuffler.take(&batch).unwrap();
         }
         shuffler.flush().unwrap();

@@ -123,11 +123,11 @@ pub(crate) fn on_threads<V: Visitor, W: Send>(
 struct Room {
     from_disk: Vec<u8>,
     locals: Vec<u32>,
-    times: Vec<Timestamp>,
     wide: Vec<WideEvent>,
     message_ids: Vec<u8>,
     starts: Vec<u32>,
-    sorted_times: Vec<Timestamp>,
+    /// As many as the largest partition had so far.
+    times: Vec<Timestamp>,
     late: Vec<Timestamp>,
     order: Vec<u32>,
     of_user: Vec<WideEvent>,
@@ -168,31 +168,44 @@ impl Room {
         visitor: &mut impl Visitor,
     ) -> Result<(), ShuffleError> {
         let users = &grouped.users[partition];
-        let Room { from_disk, locals, times, starts, sorted_times, late, .. } = self;
-        locals.clear();
-        times.clear();
+        let Room { from_disk, starts, times, late, .. } = self;
+        grouped.bring(partition, from_disk)?;
         starts.clear();
         starts.resize(users.count() + 1, 0);
+        // Events are looked at twice, to be counted and to be put down: most runs have only heads to count.
+        let mut events = 0;
+        let mut brought = from_disk.as_slice();
         for run in &grouped.runs {
-            let Layout::Narrow(shape) = run.layout else { continue };
-            shape.read(run.partition(partition, from_disk)?, run.events(partition), |local, at| {
-                locals.push(local);
-                times.push(Timestamp::from_micros(at));
-                starts[local as usize] += 1;
-            });
+            let bytes = run.partition(partition, &mut brought);
+            let of_run = run.events(partition);
+            events += of_run as usize;
+            match run.layout {
+                Layout::Bundles(shape) => shape.counts(bytes, of_run, |local, count| starts[local as usize] += count),
+                Layout::Narrow(shape) => shape.read(bytes, of_run, |local, _| starts[local as usize] += 1),
+                Layout::Wide => {}
+            }
         }
         begin_where_the_one_before_ends(starts, ranked);
-        sorted_times.clear();
-        sorted_times.resize(times.len(), Timestamp::MIN);
-        for (local, at) in locals.iter().zip(times.iter()) {
-            let place = &mut starts[*local as usize];
-            sorted_times[*place as usize] = *at;
-            *place += 1;
+        if times.len() < events {
+            times.resize(events, Timestamp::MIN);
+        }
+        let mut brought = from_disk.as_slice();
+        for run in &grouped.runs {
+            let bytes = run.partition(partition, &mut brought);
+            match run.layout {
+                Layout::Bundles(shape) => shape.put(bytes, run.events(partition), starts, times),
+                Layout::Narrow(shape) => shape.read(bytes, run.events(partition), |local, at| {
+                    let place = &mut starts[local as usize];
+                    times[*place as usize] = Timestamp::from_micros(at);
+                    *place += 1;
+                }),
+                Layout::Wide => {}
+            }
         }
         let mut from = 0;
         for local in ranked {
             let to = starts[*local as usize] as usize;
-            let times = &mut sorted_times[from..to];
+            let times = &mut times[from..to];
             from = to;
             if !times.is_empty() {
                 sort_nearly_sorted(times, late);
@@ -216,8 +229,10 @@ impl Room {
         message_ids.clear();
         starts.clear();
         starts.resize(users.count() + 1, 0);
+        grouped.bring(partition, from_disk)?;
+        let mut brought = from_disk.as_slice();
         for run in &grouped.runs {
-            let bytes = run.partition(partition, from_disk)?;
+            let bytes = run.partition(partition, &mut brought);
             let mut take = |local: u32, event: WideEvent| {
                 locals.push(local);
                 wide.push(event);
@@ -226,6 +241,9 @@ impl Room {
             match run.layout {
                 Layout::Wide => wide::read(bytes, message_ids, take),
                 Layout::Narrow(shape) => {
+                    shape.read(bytes, run.events(partition), |local, at| take(local, an_action(at)));
+                }
+                Layout::Bundles(shape) => {
                     shape.read(bytes, run.events(partition), |local, at| take(local, an_action(at)));
                 }
             }
@@ -286,29 +304,29 @@ fn begin_where_the_one_before_ends(counts: &mut [u32], ranked: &[u32]) {
 ///
 /// The late ones are taken out, sorted by themselves, and put back where they belong, from the end on.
 pub(crate) fn sort_nearly_sorted(times: &mut [Timestamp], late: &mut Vec<Timestamp>) {
-    late.clear();
+    if late.len() < times.len() {
+        late.resize(times.len(), Timestamp::MIN);
+    }
+    // Each event is put down among both and counts for one of them: to guess which would go wrong too often.
     let (mut in_order, mut latest) = (0, Timestamp::MIN);
     for next in 0..times.len() {
         let at = times[next];
-        if at < latest {
-            late.push(at);
-        } else {
-            latest = at;
-            times[in_order] = at;
-            in_order += 1;
-        }
+        times[in_order] = at;
+        late[next - in_order] = at;
+        in_order += usize::from(latest <= at);
+        latest = latest.max(at);
     }
+    let late = &mut late[..times.len() - in_order];
     late.sort_unstable();
     let mut place = times.len();
-    while let Some(at) = late.last() {
-        place -= 1;
-        if 0 < in_order && *at < times[in_order - 1] {
+    for at in late.iter().rev() {
+        while 0 < in_order && *at < times[in_order - 1] {
+            place -= 1;
             in_order -= 1;
             times[place] = times[in_order];
-        } else {
-            times[place] = *at;
-            late.pop();
         }
+        place -= 1;
+        times[place] = *at;
     }
 }
 

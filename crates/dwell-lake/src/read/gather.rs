@@ -145,7 +145,7 @@ impl Gather {
         let rows = self.happened_at.len();
         let happened_at = std::mem::replace(&mut self.happened_at, Vec::with_capacity(rows));
         let details = self.detail.take(happened_at.len());
-        Some(EventBatch { users: Users::Plain(self.users.finish()), happened_at, details })
+        Some(EventBatch::new(Users::Plain(self.users.finish()), happened_at, details))
     }
 
     /// Counts a refused row and tells of it.

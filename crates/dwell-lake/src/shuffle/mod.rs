@@ -5,6 +5,7 @@
 //! memory or, when the memory that was allowed is used up, in a temporary file. [`crate::sweep`] then takes one
 //! partition after the other from all runs.
 
+pub mod bundles;
 pub mod narrow;
 pub mod run;
 pub mod users;
@@ -124,6 +125,12 @@ impl Shuffle {
         Grouped { users, runs, time_range, told_until, shared_devices }
     }
 
+    fn note(&self, batch: &EventBatch) {
+        self.first.fetch_min(batch.range.0, Ordering::Relaxed);
+        self.last.fetch_max(batch.range.1, Ordering::Relaxed);
+        self.events.fetch_add(batch.len() as u64, Ordering::Relaxed);
+    }
+
     fn keep(&self, mut run: Run) -> Result<(), ShuffleError> {
         let bytes = run.bytes();
         if self.memory_allowed < self.memory_used.fetch_add(bytes, Ordering::Relaxed) + bytes {
@@ -156,6 +163,12 @@ impl Grouped {
         Grouped { users, runs, time_range: None, told_until: None, shared_devices: HashSet::default() }
     }
 
+    /// Brings what runs have of a partition on disk into memory, run after run.
+    pub(crate) fn bring(&self, partition: usize, room: &mut Vec<u8>) -> Result<(), ShuffleError> {
+        room.clear();
+        self.runs.iter().try_for_each(|run| run.bring(partition, room))
+    }
+
     /// Returns how many partitions there are; in their order, users come in the order of their ids.
     #[must_use]
     pub fn partitions(&self) -> usize {
@@ -185,8 +198,12 @@ impl Grouped {
 #[derive(Debug)]
 pub struct Shuffler<'s> {
     shuffle: &'s Shuffle,
-    /// Events of which only who and when are known.
+    /// Events of which only who and when are known, as texts.
     narrow: narrow::Gathered,
+    /// Likewise, as keys into lists of users.
+    bundles: bundles::Gathered,
+    /// Where the list that came last begins there, if it has come there yet.
+    list: Option<usize>,
     /// By partition: events of which more is known.
     wide: Vec<Buffer>,
     wide_bytes: usize,
@@ -211,6 +228,8 @@ impl<'s> Shuffler<'s> {
         Shuffler {
             shuffle,
             narrow: narrow::Gathered::default(),
+            bundles: bundles::Gathered::default(),
+            list: None,
             wide: Vec::new(),
             wide_bytes: 0,
             devices: DeviceUsers::default(),
@@ -241,13 +260,18 @@ impl<'s> Shuffler<'s> {
             let mut sample: Vec<&str> = ids.iter().flatten().collect();
             AllUsers::new(Ranges::from_sample(&mut sample, self.shuffle.partitions_wanted))
         });
-        self.narrow.divide(users.partitions());
-        self.wide.resize(users.partitions(), Buffer::default());
+        self.shuffle.note(batch);
         match &batch.users {
             Users::Plain(ids) => {
                 let mut places = std::mem::take(&mut self.places);
                 users.places(ids, &mut self.scratch, &mut places);
-                let done = self.append(batch, places.iter().copied());
+                let done = match &batch.details {
+                    Some(details) => {
+                        self.append_wide(batch, details, places.iter().copied());
+                        Ok(())
+                    }
+                    None => self.append_narrow(batch, &places),
+                };
                 self.places = places;
                 done?;
             }
@@ -256,47 +280,29 @@ impl<'s> Shuffler<'s> {
                 let (values, places) = known.unwrap_or_else(|| {
                     let mut places = std::mem::take(&mut self.places);
                     users.places(values, &mut self.scratch, &mut places);
+                    self.list = None;
                     (values.clone(), places)
                 });
-                let done = self.append(batch, keys.iter().map(|key| places[*key as usize]));
+                match &batch.details {
+                    Some(details) => self.append_wide(batch, details, keys.iter().map(|key| places[*key as usize])),
+                    None => self.append_keys(batch, keys, &places),
+                }
                 self.dictionary = Some((values, places));
-                done?;
             }
         }
-        self.note(batch);
-        if RUN_BYTES <= self.wide_bytes || RUN_EVENTS <= self.narrow.events() { self.flush() } else { Ok(()) }
-    }
-
-    fn note(&self, batch: &EventBatch) {
-        let (first, last) =
-            batch.happened_at.iter().fold((i64::MAX, i64::MIN), |(first, last), at| (first.min(*at), last.max(*at)));
-        self.shuffle.first.fetch_min(first, Ordering::Relaxed);
-        self.shuffle.last.fetch_max(last, Ordering::Relaxed);
-        self.shuffle.events.fetch_add(batch.len() as u64, Ordering::Relaxed);
-    }
-
-    fn append(&mut self, batch: &EventBatch, places: impl Iterator<Item = Place> + Clone) -> Result<(), ShuffleError> {
-        match &batch.details {
-            Some(details) => {
-                self.append_wide(batch, details, places);
-                Ok(())
-            }
-            None => self.append_narrow(batch, places),
-        }
+        let is_full = RUN_BYTES <= self.wide_bytes || RUN_EVENTS <= self.narrow.events() + self.bundles.events();
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     /// Appends as long as all moments are whole in the unit; where one is not, goes on in the next smaller unit.
-    fn append_narrow(
-        &mut self,
-        batch: &EventBatch,
-        places: impl Iterator<Item = Place> + Clone,
-    ) -> Result<(), ShuffleError> {
+    fn append_narrow(&mut self, batch: &EventBatch, places: &[Place]) -> Result<(), ShuffleError> {
         let mut done = 0;
+        self.narrow.divide(self.partitions());
         if self.narrow.events() == 0 {
             self.narrow.reserve(RUN_EVENTS + batch.len());
         }
         while done < batch.len() {
-            let events = places.clone().zip(batch.happened_at.iter().copied());
+            let events = places.iter().copied().zip(batch.happened_at.iter().copied());
             done += self.narrow.take(events.skip(done));
             if done < batch.len() {
                 self.flush()?;
@@ -307,7 +313,16 @@ impl<'s> Shuffler<'s> {
         Ok(())
     }
 
+    fn append_keys(&mut self, batch: &EventBatch, keys: &[u32], places: &[Place]) {
+        if self.bundles.events() == 0 {
+            self.bundles.reserve(RUN_EVENTS + keys.len());
+        }
+        let first = *self.list.get_or_insert_with(|| self.bundles.add_list(places));
+        self.bundles.take(first, keys, &batch.happened_at, batch.range);
+    }
+
     fn append_wide(&mut self, batch: &EventBatch, details: &Details, places: impl Iterator<Item = Place>) {
+        self.wide.resize(self.partitions(), Buffer::default());
         for ((place, at), detail) in places.zip(&batch.happened_at).zip(&details.rows) {
             self.devices.note(detail.device, place);
             let buffer = &mut self.wide[place.partition as usize];
@@ -320,11 +335,21 @@ impl<'s> Shuffler<'s> {
         }
     }
 
+    /// Returns how many partitions there are, now that it is known.
+    fn partitions(&self) -> usize {
+        self.shuffle.users.get().map_or(0, AllUsers::partitions)
+    }
+
     /// Makes runs of what was gathered.
     pub fn flush(&mut self) -> Result<(), ShuffleError> {
         if self.narrow.events() != 0 {
             let narrow::LaidOut { shape, bytes, ends } = self.narrow.lay_out();
             self.keep(Layout::Narrow(shape), bytes, ends)?;
+        }
+        if self.bundles.events() != 0 {
+            let bundles::LaidOut { shape, bytes, ends } = self.bundles.lay_out(self.partitions());
+            self.list = None;
+            self.keep(Layout::Bundles(shape), bytes, ends)?;
         }
         if self.wide_bytes != 0 {
             let mut bytes = Vec::with_capacity(self.wide_bytes);
@@ -347,3 +372,6 @@ impl<'s> Shuffler<'s> {
         self.shuffle.keep(run)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,14 +206,14 @@ impl Gathered {
 
 /// Moments that short records have room for.
 #[derive(Clone, Copy, Debug)]
-struct Window {
-    from: i64,
-    bits: u32,
+pub(super) struct Window {
+    pub from: i64,
+    pub bits: u32,
 }
 
 impl Window {
     /// Returns the window of so many bits that the most of these times lie in, about in the middle of it, and how many.
-    fn around_most(sorted: &[u64], bits: u32) -> (Self, usize) {
+    pub fn around_most(sorted: &[u64], bits: u32) -> (Self, usize) {
         let length = 1 << bits;
         let (mut first, mut most) = (0, 0..0);
         for (next, time) in sorted.iter().enumerate() {

@@ -5,14 +5,15 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use crate::shuffle::ShuffleError;
-use crate::shuffle::narrow::Shape;
+use crate::shuffle::{ShuffleError, bundles, narrow};
 
 /// How the events of a run are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
     /// Who and when: all are actions of which nothing else is known.
-    Narrow(Shape),
+    Narrow(narrow::Shape),
+    /// Likewise, user by user.
+    Bundles(bundles::Shape),
     /// With all that is known.
     Wide,
 }
@@ -63,18 +64,31 @@ impl Run {
         Ok(())
     }
 
-    /// Hands on the bytes of one partition; `room` is used to bring them back from disk.
-    pub fn partition<'a>(&'a self, partition: usize, room: &'a mut Vec<u8>) -> Result<&'a [u8], ShuffleError> {
-        let start = if partition == 0 { 0 } else { self.ends[partition - 1].0 };
-        let end = self.ends[partition].0;
+    /// Appends the bytes of one partition to `room`, if they are on disk.
+    pub fn bring(&self, partition: usize, room: &mut Vec<u8>) -> Result<(), ShuffleError> {
+        let Data::Disk { file, from } = &self.data else { return Ok(()) };
+        let (start, end) = self.bounds(partition);
+        let there = room.len();
+        room.resize(there + (end - start) as usize, 0);
+        file.read_exact_at(&mut room[there..], from + start).map_err(ShuffleError::Unspill)
+    }
+
+    /// Returns the bytes of one partition; if they are on disk, they are taken from the beginning of what was brought.
+    pub fn partition<'a>(&'a self, partition: usize, brought: &mut &'a [u8]) -> &'a [u8] {
+        let (start, end) = self.bounds(partition);
         match &self.data {
-            Data::Memory(bytes) => Ok(&bytes[start as usize..end as usize]),
-            Data::Disk { file, from } => {
-                room.resize((end - start) as usize, 0);
-                file.read_exact_at(room, from + start).map_err(ShuffleError::Unspill)?;
-                Ok(room)
+            Data::Memory(bytes) => &bytes[start as usize..end as usize],
+            Data::Disk { .. } => {
+                let (bytes, rest) = brought.split_at((end - start) as usize);
+                *brought = rest;
+                bytes
             }
         }
+    }
+
+    fn bounds(&self, partition: usize) -> (u64, u64) {
+        let start = if partition == 0 { 0 } else { self.ends[partition - 1].0 };
+        (start, self.ends[partition].0)
     }
 }
 

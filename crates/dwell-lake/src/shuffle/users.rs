@@ -24,6 +24,47 @@ pub struct Place {
 pub struct Ranges {
     prefix: Vec<u8>,
     bounds: Vec<u64>,
+    steps: Steps,
+}
+
+/// Where to look for a key among bounds: they are gone through in steps of equal length, so that few bounds are left to
+/// compare it with. Where ids lie evenly there is hardly one.
+#[derive(Debug, Default)]
+struct Steps {
+    first: u64,
+    /// A step is two to the power of this long.
+    shift: u32,
+    /// For each step how many bounds lie before it.
+    before: Vec<u32>,
+}
+
+/// So many steps for each bound, about.
+const STEPS_FOR_A_BOUND: u64 = 4;
+
+impl Steps {
+    fn over(bounds: &[u64]) -> Self {
+        let (Some(first), Some(last)) = (bounds.first(), bounds.last()) else { return Steps::default() };
+        let length = (last - first) / (bounds.len() as u64 * STEPS_FOR_A_BOUND);
+        let shift = 64 - length.leading_zeros();
+        let steps = (last - first).checked_shr(shift).unwrap_or(0) + 1;
+        let begin = |step: u64| first + (step << shift);
+        let before = (0..steps).map(|step| bounds.partition_point(|bound| *bound < begin(step)) as u32);
+        Steps { first: *first, shift, before: before.chain([bounds.len() as u32]).collect() }
+    }
+
+    /// Returns how many of the bounds, the same that this was made for, are at most so great.
+    #[inline]
+    fn up_to(&self, key: u64, bounds: &[u64]) -> usize {
+        let Some(since) = key.checked_sub(self.first) else { return 0 };
+        let step = since.checked_shr(self.shift).unwrap_or(0);
+        match self.before.get(step as usize..) {
+            Some([from, to, ..]) => {
+                let (from, to) = (*from as usize, *to as usize);
+                from + bounds[from..to].partition_point(|bound| *bound <= key)
+            }
+            _ => bounds.len(),
+        }
+    }
 }
 
 impl Ranges {
@@ -37,10 +78,11 @@ impl Ranges {
             }
             _ => Vec::new(),
         };
-        let mut ranges = Ranges { prefix, bounds: Vec::new() };
+        let mut ranges = Ranges { prefix, bounds: Vec::new(), steps: Steps::default() };
         let bound = |part: usize| ranges.key(sample[part * sample.len() / parts].as_bytes());
         let mut bounds: Vec<u64> = if sample.is_empty() { Vec::new() } else { (1..parts).map(bound).collect() };
         bounds.dedup();
+        ranges.steps = Steps::over(&bounds);
         ranges.bounds = bounds;
         ranges
     }
@@ -55,7 +97,7 @@ impl Ranges {
         }
         let (first, last) = (&stretches.first()?.least, &stretches.last()?.most);
         let common = first.iter().zip(last).take_while(|(one, other)| one == other).count();
-        let mut ranges = Ranges { prefix: first[..common].to_vec(), bounds: Vec::new() };
+        let mut ranges = Ranges { prefix: first[..common].to_vec(), bounds: Vec::new(), steps: Steps::default() };
         let mut bounds = Vec::new();
         for stretch in &stretches {
             let (least, most) = (ranges.key(&stretch.least), ranges.key(&stretch.most));
@@ -64,6 +106,7 @@ impl Ranges {
             bounds.extend((0..parts).map(|part| least + part * step));
         }
         bounds.dedup();
+        ranges.steps = Steps::over(&bounds);
         ranges.bounds = bounds;
         Some(ranges)
     }
@@ -76,14 +119,18 @@ impl Ranges {
     /// Returns the range that an id belongs to. Of two ids the greater never gets the smaller range.
     #[inline]
     pub fn of(&self, user: &[u8]) -> u32 {
-        let key = self.key(user);
-        self.bounds.partition_point(|bound| *bound <= key) as u32
+        self.steps.up_to(self.key(user), &self.bounds) as u32
     }
 
     /// Returns the first eight bytes after what the whole sample had in common: monotonic in the id.
     #[inline]
     fn key(&self, user: &[u8]) -> u64 {
         let common = self.prefix.len();
+        if common == 0
+            && let Some(first) = user.first_chunk()
+        {
+            return u64::from_be_bytes(*first);
+        }
         let head = &user[..user.len().min(common)];
         match head.cmp(&self.prefix[..]) {
             std::cmp::Ordering::Less => 0,
@@ -262,6 +309,8 @@ pub struct Scratch {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn stretch(least: &str, most: &str, events: u64) -> Stretch {
@@ -284,6 +333,25 @@ mod tests {
         let ranges = Ranges::from_stretches(stretches, 10).expect("they do not overlap");
         assert_eq!(ranges.count(), 6);
         assert!(ranges.of(b"a") < ranges.of(b"aq") && ranges.of(b"aq") < ranges.of(b"b"));
+    }
+
+    proptest! {
+        #[test]
+        fn steps_find_what_comparing_with_all_bounds_finds(
+            near in prop::collection::vec(0u64..200, 0..40),
+            far in prop::collection::vec(any::<u64>(), 0..4),
+            base in any::<u64>(),
+            keys in prop::collection::vec(0u64..210, 1..40),
+        ) {
+            let mut bounds: Vec<u64> = near.iter().map(|near| base.saturating_add(*near)).chain(far).collect();
+            bounds.sort_unstable();
+            bounds.dedup();
+            let steps = Steps::over(&bounds);
+            let near = keys.into_iter().map(|key| base.saturating_add(key).saturating_sub(5));
+            for key in near.chain(bounds.clone()).chain([0, u64::MAX]) {
+                prop_assert_eq!(steps.up_to(key, &bounds), bounds.partition_point(|bound| *bound <= key));
+            }
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::super::moment::{TimeUnit, Unit, micros_of, within};
 use super::super::reject::{Reason, Refusal};
 use super::ReadColumn;
 use super::values::Values;
-use crate::batch::{Detail, Details, EventBatch, Users};
+use crate::batch::{Detail, Details, EventBatch, Users, range_of};
 
 /// Refused rows by their place in the batch. What was found out about a row first stands.
 pub(super) type Refusals = BTreeMap<usize, Refusal>;
@@ -81,9 +81,15 @@ impl Swift {
         // What comes from the future is counted only when everything else about the row is sound.
         rest.sort_by_key(|(role, _)| *role == Role::ReceivedAt);
         let users = self.users(&users, rows, refusals)?;
-        let mut happened_at = self.times(times, rows, refusals);
+        let (mut happened_at, range) = self.times(times, rows, refusals);
         let details = self.details(&rest, rows, &mut happened_at, refusals);
-        Ok(kept(users, happened_at, details, refusals))
+        match range {
+            // Nothing has moved a moment since, or taken one out.
+            Some(range) if rest.is_empty() && refusals.is_empty() && rows != 0 => {
+                Ok(Some(EventBatch { users, happened_at, range, details }))
+            }
+            _ => Ok(kept(users, happened_at, details, refusals)),
+        }
     }
 
     fn users(&mut self, values: &Values, rows: usize, refusals: &mut Refusals) -> Result<Users, &'static str> {
@@ -149,15 +155,16 @@ impl Swift {
         Ok(Users::Dictionary { values: texts, keys: sound })
     }
 
-    fn times(&self, values: Arc<Values>, rows: usize, refusals: &mut Refusals) -> Vec<i64> {
+    /// Returns the moments, and their range if it is known.
+    fn times(&self, values: Arc<Values>, rows: usize, refusals: &mut Refusals) -> (Vec<i64>, Option<(i64, i64)>) {
         let clock = self.frame.clocks[Role::Time as usize].as_ref();
         if let Some((numbers, unit)) = numbers_of(&values, clock.map(|clock| clock.unit))
-            && self.is_all_in_range(numbers, unit, matches!(&*values, Values::Whole(_)))
+            && let Some(range) = self.sound_range(numbers, unit, matches!(&*values, Values::Whole(_)))
         {
             let numbers = numbers.clone();
             // One owner is left, unless the column plays other roles too, and the numbers need not be copied.
             drop(values);
-            return all_micros(numbers, unit);
+            return (all_micros(numbers, unit), Some(range));
         }
         let mut room = String::new();
         let mut happened_at = Vec::with_capacity(rows);
@@ -171,32 +178,27 @@ impl Swift {
                 }
             }
         }
-        happened_at
+        (happened_at, None)
     }
 
-    /// Says whether no number needs to be looked at: the smallest and the largest are sound and look alike.
-    fn is_all_in_range(&self, numbers: &Int64Array, unit: TimeUnit, are_plain_numbers: bool) -> bool {
+    /// Returns the range of all moments if no number needs to be looked at: the smallest and the largest are sound and
+    /// look alike.
+    fn sound_range(&self, numbers: &Int64Array, unit: TimeUnit, are_plain_numbers: bool) -> Option<(i64, i64)> {
         if 0 < numbers.null_count() {
-            return false;
+            return None;
         }
-        let (mut least, mut most) = (i64::MAX, i64::MIN);
-        for number in numbers.values() {
-            least = least.min(*number);
-            most = most.max(*number);
-        }
+        let (least, most) = range_of(numbers.values());
         if most < least {
-            return true;
+            return Some((least, most));
         }
-        if within(micros_of(least, unit)).is_err() || within(micros_of(most, unit)).is_err() {
-            return false;
-        }
+        let range = (within(micros_of(least, unit)).ok()?, within(micros_of(most, unit)).ok()?);
         if !are_plain_numbers {
-            return true;
+            return Some(range);
         }
         let clock = self.frame.clocks[Role::Time as usize].as_ref();
         let sound = |number| clock.is_some_and(|clock| clock.micros_of_integer(number).is_ok());
         let looks = |number| TimeUnit::of(i128::from(number));
-        sound(least) && sound(most) && looks(least) == looks(most)
+        (sound(least) && sound(most) && looks(least) == looks(most)).then_some(range)
     }
 
     fn details(
@@ -406,7 +408,7 @@ fn kept(
         return None;
     }
     if refusals.is_empty() {
-        return Some(EventBatch { users, happened_at, details });
+        return Some(EventBatch::new(users, happened_at, details));
     }
     let sound: Vec<usize> = (0..rows).filter(|row| !refusals.contains_key(row)).collect();
     let users = match users {
@@ -419,11 +421,12 @@ fn kept(
     if let Some(details) = &mut details {
         details.rows = sound.iter().map(|row| details.rows[*row]).collect();
     }
-    Some(EventBatch { users, happened_at, details })
+    Some(EventBatch::new(users, happened_at, details))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::moment::Clock;
     use super::*;
     use crate::read::Options;
 
@@ -451,6 +454,25 @@ mod tests {
         assert_eq!(read("ada", "closed"), (Some(Some(EventKind::Closed)), 0));
         assert_eq!(read("bob", "opened"), (Some(Some(EventKind::Opened)), 0));
         assert_eq!(read("", "opened"), (None, 2), "the flaws of a new list are looked for anew");
+    }
+
+    #[test]
+    fn the_range_of_a_batch_is_that_of_its_moments_also_where_they_were_put_right() {
+        let mut clocks: [Option<Clock>; Role::COUNT] = Default::default();
+        clocks[Role::ReceivedAt as usize] = Some(Clock { unit: Unit::Unknown, zone: None });
+        let frame = Frame::new("log".into(), Default::default(), clocks, &Options::default(), Arc::default());
+        let mut swift = Swift::new(Arc::new(frame));
+        let columns = [column(vec![Role::User]), column(vec![Role::Time]), column(vec![Role::ReceivedAt])];
+        let moments = |of: [i64; 5]| Values::Moments(Int64Array::from(of.to_vec()), TimeUnit::Micros);
+        let hours = |hours: i64| hours * 3_600_000_000;
+        let values =
+            vec![words(vec![0; 5], &["ada"]), moments([2, 1, 3, 7, 4].map(hours)), moments([5, 6, 7, 5, 6].map(hours))];
+        let batch = swift.batch(&columns, values, 5, &mut Refusals::new()).unwrap().unwrap();
+        assert_eq!(batch.happened_at, [2, 1, 3, 5, 4].map(hours), "what is from the future happened when it came in");
+        assert_eq!(batch.range, (hours(1), hours(5)));
+        let values = vec![words(vec![0; 5], &["ada"]), moments([2, 1, 3, 7, 4].map(hours))];
+        let batch = swift.batch(&columns[..2], values, 5, &mut Refusals::new()).unwrap().unwrap();
+        assert_eq!(batch.range, (hours(1), hours(7)));
     }
 
     #[test]
