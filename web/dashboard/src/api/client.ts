@@ -23,6 +23,11 @@ export class Problem extends Error {
   }
 }
 
+/** Nobody answered: there is no way to the server, or no server. */
+export class Unreached extends Error {
+  override readonly name = 'Unreached'
+}
+
 /** How long an answer may take, in milliseconds. */
 const LONGEST = 30_000
 
@@ -99,7 +104,9 @@ export class Client {
 
   async #fetch(url: string, signal: AbortSignal, said: { method?: string; body?: string; headers?: Record<string, string> } = {}): Promise<Response> {
     const authorization: Record<string, string> = this.key === null ? {} : { authorization: `Bearer ${this.key}` }
+    // Browsers say so by a TypeError, whose words differ.
     const answer = await fetch(url, { ...said, headers: { ...said.headers, ...authorization }, signal })
+      .catch((error: unknown) => { throw error instanceof TypeError ? new Unreached(error.message) : error })
     if (answer.ok) return answer
     const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string }
     const wait = answer.headers.get('retry-after')
