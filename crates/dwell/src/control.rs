@@ -193,7 +193,9 @@ pub fn ask_for_export(data: &Path, app: &str, user: &str, out: &mut dyn Write) -
     match answer {
         Answer::Exporting => {}
         Answer::Refused(why) => bail!("{why}"),
-        Answer::BackedUp(_) | Answer::Previewed(_) | Answer::Compared(_) => bail!("the server answered another question"),
+        Answer::BackedUp(_) | Answer::Previewed(_) | Answer::Compared(_) => {
+            bail!("the server answered another question")
+        }
     }
     let (mut line, mut is_whole) = (Vec::new(), false);
     while 0 < lines.read_until(b'\n', &mut line).context("the server broke off")? {

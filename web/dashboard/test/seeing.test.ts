@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Problem, Unreached } from '../src/api/client.ts'
+import { Client, Problem, Unreached } from '../src/api/client.ts'
 import { curveOf, ranges, split, type Lab } from '../src/model/curve.ts'
 import { date, month, moment, span } from '../src/model/format.ts'
 import { queryOf, seenIn } from '../src/model/lab.ts'
@@ -150,4 +150,21 @@ describe('why something failed', () => {
     assert.match(notDone('en', problem(503, 'stopped', 'the disk failed')), /the disk failed/)
     assert.equal(notDone('en', 'odd'), 'That was not done: odd')
   })
+})
+
+test('of a feed that was empty the stream tells all from there on, and comes again after what it told', async () => {
+  const asked: string[] = []
+  const gone = new AbortController()
+  const before = globalThis.fetch
+  globalThis.fetch = (async (url: string) => {
+    asked.push(url)
+    if (asked.length === 2) gone.abort()
+    return new Response('id: 4\ndata: {"number":4}\n\n')
+  }) as typeof fetch
+  try {
+    await new Client('dw_s_x').follow({ after: undefined, from: 4 }, () => {}, () => {}, gone.signal)
+  } finally {
+    globalThis.fetch = before
+  }
+  assert.deepEqual(asked, ['/v1/sessions/stream?from=4', '/v1/sessions/stream?after=4'])
 })

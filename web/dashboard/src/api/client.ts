@@ -64,13 +64,13 @@ export class Client {
     return file
   }
 
-  /** Follows the feed after a number until the signal, and comes again after a break with what it had. Where that is older than the
-   * feed is kept, it says so: from there on something would be missing. */
-  async follow(after: number | undefined, hear: (statement: Statement) => void, tell: (connected: boolean) => void, signal: AbortSignal): Promise<void> {
+  /** Follows the feed after a number, or where nothing was told yet from one on, until the signal, and comes again after a break with
+   * what it had. Where that is older than the feed is kept, it says so: from there on something would be missing. */
+  async follow({ after, from }: { after: number | undefined; from: number }, hear: (statement: Statement) => void, tell: (connected: boolean) => void, signal: AbortSignal): Promise<void> {
     let wait = 500
     while (!signal.aborted) {
       try {
-        const url = this.#url('/v1/sessions/stream', {}, after === undefined ? {} : { after: String(after) })
+        const url = this.#url('/v1/sessions/stream', {}, after === undefined ? { from: String(from) } : { after: String(after) })
         const answer = await this.#fetch(url, signal)
         tell(true)
         wait = 500

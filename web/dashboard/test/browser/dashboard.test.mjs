@@ -472,7 +472,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     const page = await open({ key: null, account: 'analyst', hash: `#/settings?app=${dwell.ids.Reader}` })
     const before = (await dwell.get('Reader', '/v1/policy')).newest
     await (await page.waitForSelector('section[aria-labelledby=policy] details.begin summary')).click()
-    await (await page.waitForSelector('.draft .whole summary')).click()
+    await page.locator('.draft .whole summary').click()
     await page.waitForSelector('.draft textarea')
     assert.equal(await page.$eval('.draft textarea', (field) => field.value), before === null ? '' : (await dwell.get('Reader', `/v1/policy/versions/${before.number}`)).text)
     const write = async (text) => {

@@ -45,7 +45,11 @@ fn tell(answer: &Value) -> Option<anyhow::Result<()>> {
     let rows = vec![before.row("-".to_owned()), after.row(change)];
     let in_force = answer["in_force_seconds"].as_i64()?;
     Some((|| {
-        writeln!(std::io::stdout(), "{} is in force; one timeout for everybody is compared\n", seconds(in_force as f64))?;
+        writeln!(
+            std::io::stdout(),
+            "{} is in force; one timeout for everybody is compared\n",
+            seconds(in_force as f64)
+        )?;
         print_table(&["timeout", "sessions", "change", "mean length", "total length"], &rows)
     })())
 }
