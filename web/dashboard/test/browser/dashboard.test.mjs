@@ -404,6 +404,8 @@ describe('the dashboard', { timeout: 240_000 }, () => {
   test('an analyst applies a timeout with a note, the overview marks it, and it is undone', async () => {
     const page = await open({ key: null, account: 'analyst', hash: `#/lab?timeout=15m&app=${dwell.ids.Reader}` })
     await page.waitForSelector('#apply')
+    // What is counted anew moves all below it, once.
+    await page.waitForSelector('.lanes .lane')
     await page.locator('section[aria-labelledby=apply] button.strong').click()
     await page.type('section[aria-labelledby=apply] form input', 'people come back sooner')
     await page.keyboard.press('Enter')

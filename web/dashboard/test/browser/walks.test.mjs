@@ -47,8 +47,7 @@ const number = (text) => Number(text.replaceAll(',', ''))
 /** What a button puts where things are pasted from. */
 async function copied(page, word) {
   await page.evaluate(() => { navigator.clipboard.writeText = async (text) => { window.copied = text } })
-  const button = await page.waitForSelector(`::-p-xpath(//section[@aria-labelledby="along"]//button[text()="${word}"])`)
-  await button.click()
+  await page.locator(`::-p-xpath(//section[@aria-labelledby="along"]//button[text()="${word}"])`).click()
   return page.evaluate(() => window.copied)
 }
 
@@ -57,7 +56,7 @@ describe('ways through the screens', { timeout: 240_000 }, () => {
     const page = await open({ hash: '#/overview?days=28&last=today' })
     await page.waitForSelector('canvas')
     const { total, places } = await dwell.get('Reader', '/v1/overview?days=28&last=today')
-    await (await page.waitForSelector('::-p-xpath(//nav[contains(@class,"steps")]/a[text()="Weeks"])')).click()
+    await page.locator('::-p-xpath(//nav[contains(@class,"steps")]/a[text()="Weeks"])').click()
     await says(page, '#chart', '^Sessions by week')
     assert.ok(page.url().includes('by=week'), page.url())
     await page.locator('details summary').click()
@@ -110,7 +109,7 @@ describe('ways through the screens', { timeout: 240_000 }, () => {
 
   test('what the lab copies runs as it is pasted, and says what is on the screen', async () => {
     const page = await open({ hash: '#/lab?timeout=12m' })
-    await page.waitForSelector('[role=slider]')
+    await page.waitForSelector('.lanes .lane')
     const screen = await page.$$eval('[data-value]', (all) => all.map((one) => Number(one.dataset.value)))
     const said = ({ points: [point], versus }) => [[point.sessions, point.mean_length_seconds, point.total_length_seconds], versus.timeout_seconds]
     const run = (command, env = {}) => execFileSync('sh', ['-c', command], { encoding: 'utf8', cwd: dwell.folder, env: { ...process.env, ...env, PATH: `${path.dirname(BINARY)}:${process.env.PATH}` } })
@@ -200,8 +199,8 @@ describe('ways through the screens', { timeout: 240_000 }, () => {
 
   test('a question that is cancelled gives the keys back to the button that asked it', async () => {
     const page = await open({ key: null, account: 'analyst', hash: '#/lab?timeout=15m' })
-    await page.waitForSelector('#apply')
-    await (await page.waitForSelector('::-p-xpath(//button[text()="Go on to apply it"])')).click()
+    await page.waitForSelector('.lanes .lane')
+    await page.locator('::-p-xpath(//button[text()="Go on to apply it"])').click()
     assert.equal(await page.evaluate(() => document.activeElement.id), 'apply')
     const focused = () => page.evaluate(() => document.activeElement.textContent)
     for (const close of [() => page.keyboard.press('Escape'), async () => { await page.keyboard.press('Tab'); await page.keyboard.press('Tab'); await page.keyboard.press('Enter') }]) {
@@ -217,7 +216,7 @@ describe('ways through the screens', { timeout: 240_000 }, () => {
 
   test('a policy is changed by its fields: another timeout, and one for a platform; all else stays, comments too', async () => {
     const page = await open({ key: null, account: 'analyst', hash: '#/settings', locale: 'ko' })
-    await (await page.waitForSelector('details.begin summary')).click()
+    await page.locator('details.begin summary').click()
     const field = async (name, typed) => {
       const input = await page.waitForSelector(name)
       await input.click({ count: 3 })
