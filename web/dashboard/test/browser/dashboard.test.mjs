@@ -439,6 +439,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.keyboard.press('Enter')
     await until('the plan is taken back', async () => (await dwell.get('Reader', '/v1/policy')).newest.number === 4)
     // From a day that has passed: the history is counted anew, and once more when that is undone.
+    await page.waitForSelector('#from')
     await page.$eval('#from', (field) => { field.value = '2020-03-01T09:00'; field.dispatchEvent(new Event('input', { bubbles: true })) })
     await page.waitForFunction(() => /count the history anew/.test(document.querySelector('section[aria-labelledby=apply] button.strong')?.textContent))
     await page.locator('section[aria-labelledby=apply] button.strong').click()
