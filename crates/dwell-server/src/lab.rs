@@ -12,6 +12,7 @@ use dwell_core::policy::Policy;
 use dwell_core::time::{Timeout, Timestamp};
 use dwell_policy::span::timeout;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::House;
 use crate::api::{asked_in, seconds};
@@ -43,17 +44,30 @@ enum Form {
 /// The curve of an app at some timeouts, or at every whole second, beside the timeout in force.
 pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri) -> Result<Response, Problem> {
     let app = policy_reader_of(&house, &headers, &uri)?;
-    let asked: LabAsked = asked_in(&uri)?;
+    Ok(Json(told(&house, app.id.as_str(), &asked_in(&uri)?)?).into_response())
+}
+
+/// The same at these timeouts, for a command on the machine; it is compared with the timeout in force unless another is named.
+///
+/// # Errors
+/// Why it cannot be said, in words: that is no timeout, or the books cannot be read.
+pub fn lab_of(house: &House, app: &str, timeouts: String, versus: Option<String>) -> Result<Value, String> {
+    let asked = LabAsked { timeouts: Some(timeouts), versus, form: Form::Points };
+    let lab = told(house, app, &asked).map_err(Problem::into_detail)?;
+    serde_json::to_value(lab).map_err(|error| error.to_string())
+}
+
+fn told<'a>(house: &House, app: &'a str, asked: &LabAsked) -> Result<Lab<'a>, Problem> {
     let timeouts = match asked.timeouts.as_deref() {
         None => Grid::standard().timeouts().to_vec(),
         Some("all") => Vec::new(),
         Some(list) => read_all(list)?,
     };
     let now = (house.clock)();
-    let history = house.policies.history(app.id.as_str())?;
+    let history = house.policies.history(app)?;
     let in_force = in_force(&history.policy(&house.policies.base().policy), now);
     let versus = asked.versus.as_deref().map_or(Ok(in_force), |text| read_one("versus", text))?;
-    let ledger = house.desk.lab(app.id.as_str())?;
+    let ledger = house.desk.lab(app)?;
     let curve = ledger.curve();
     let at = |timeout: Timeout| curve.get(timeout.as_secs() as usize - 1);
     let points: Vec<Point> = if timeouts.is_empty() {
@@ -65,8 +79,8 @@ pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri
         Form::Points => (points, None),
         Form::Columns => (Vec::new(), Some(Columns::of(&points))),
     };
-    let shown = Lab {
-        app: app.id.as_str(),
+    Ok(Lab {
+        app,
         in_force_seconds: in_force.as_secs(),
         read_up_to: house.desk.offset().number(),
         sessions_always: ledger.sessions_always(),
@@ -74,8 +88,7 @@ pub(crate) async fn lab(State(house): State<Arc<House>>, headers: HeaderMap, uri
         points,
         columns,
         gaps: gaps(&ledger),
-    };
-    Ok(Json(shown).into_response())
+    })
 }
 
 /// Returns the timeout of everybody for whom nothing narrower holds.

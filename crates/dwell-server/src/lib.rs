@@ -61,6 +61,7 @@ pub use crate::detail::preview::preview_of;
 use crate::erasures::Erasures;
 use crate::export::Exports;
 pub use crate::export::{ExportLines, export_of};
+pub use crate::lab::lab_of;
 use crate::lately::Lately;
 use crate::login::Gate;
 use crate::metrics::Counts;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use dwell_policy::policies::MOST_TEXT_BYTES;
-use dwell_server::{House, export_of, preview_of};
+use dwell_server::{House, export_of, lab_of, preview_of};
 use dwell_store::{DiskBooks, DiskLog};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,6 +37,8 @@ enum Question {
     Backup { to: PathBuf },
     /// Say what this policy would have done in the app of this id, or how far the counting is.
     Preview { app: String, text: String },
+    /// Say what these timeouts would have done in the app of this id, beside another one.
+    Lab { app: String, timeouts: String, versus: Option<String> },
     /// Write all that there is of a user of the app of this id, behind the answer.
     Export { app: String, user: String },
 }
@@ -46,6 +48,7 @@ enum Question {
 enum Answer {
     BackedUp(About),
     Previewed(Value),
+    Compared(Value),
     /// Lines follow, until the connection is closed.
     Exporting,
     Refused(String),
@@ -112,6 +115,9 @@ impl Control {
             Ok(Question::Preview { app, text }) => {
                 preview_of(&self.house, &app, text).map_or_else(Answer::Refused, Answer::Previewed)
             }
+            Ok(Question::Lab { app, timeouts, versus }) => {
+                lab_of(&self.house, &app, timeouts, versus).map_or_else(Answer::Refused, Answer::Compared)
+            }
             Ok(Question::Export { app, user }) => return self.export(stream, &app, &user),
             Err(error) => Answer::Refused(format!("this server does not understand the question: {error}")),
         };
@@ -156,7 +162,7 @@ pub fn ask_for_backup(data: &Path, to: &Path) -> anyhow::Result<About> {
     match ask(data, &question, "stop it, or wait until it has started")?.0 {
         Answer::BackedUp(about) => Ok(about),
         Answer::Refused(why) => bail!("{why}"),
-        Answer::Previewed(_) | Answer::Exporting => bail!("the server answered another question"),
+        Answer::Previewed(_) | Answer::Compared(_) | Answer::Exporting => bail!("the server answered another question"),
     }
 }
 
@@ -166,7 +172,17 @@ pub fn ask_for_preview(data: &Path, app: &str, text: &str) -> anyhow::Result<Val
     match ask(data, &question, "start one with `dwell serve`")?.0 {
         Answer::Previewed(preview) => Ok(preview),
         Answer::Refused(why) => bail!("{why}"),
-        Answer::BackedUp(_) | Answer::Exporting => bail!("the server answered another question"),
+        Answer::BackedUp(_) | Answer::Compared(_) | Answer::Exporting => bail!("the server answered another question"),
+    }
+}
+
+/// Asks the server that has this data folder what these timeouts would have done; the answer is that of `GET /v1/lab`.
+pub fn ask_for_lab(data: &Path, app: &str, timeouts: String, versus: Option<String>) -> anyhow::Result<Value> {
+    let question = Question::Lab { app: app.to_owned(), timeouts, versus };
+    match ask(data, &question, "start one with `dwell serve`")?.0 {
+        Answer::Compared(lab) => Ok(lab),
+        Answer::Refused(why) => bail!("{why}"),
+        Answer::BackedUp(_) | Answer::Previewed(_) | Answer::Exporting => bail!("the server answered another question"),
     }
 }
 
@@ -177,7 +193,9 @@ pub fn ask_for_export(data: &Path, app: &str, user: &str, out: &mut dyn Write) -
     match answer {
         Answer::Exporting => {}
         Answer::Refused(why) => bail!("{why}"),
-        Answer::BackedUp(_) | Answer::Previewed(_) => bail!("the server answered another question"),
+        Answer::BackedUp(_) | Answer::Previewed(_) | Answer::Compared(_) => {
+            bail!("the server answered another question")
+        }
     }
     let (mut line, mut is_whole) = (Vec::new(), false);
     while 0 < lines.read_until(b'\n', &mut line).context("the server broke off")? {

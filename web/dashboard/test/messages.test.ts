@@ -36,3 +36,10 @@ test('every message is said somewhere', () => {
   const unused = Object.keys(en).filter((key) => !new RegExp(`\\bm\\.${key}\\b`).test(code))
   assert.deepEqual(unused, [])
 })
+
+test('no Korean particle hangs on what may be any word: whether it fits, its last letter decides', () => {
+  // Numbers with their units, shares and spans end in words that are known; names, ids and what servers say do not.
+  const any = ['user', 'asked', 'app', 'name', 'platform', 'who', 'why', 'zone', 'parts', 'days', 'role', 'metric']
+  const hangs = new RegExp(`\\{(${any.join('|')})\\}[”’]?(은|는|이|가|을|를|와|과|로|으로)(?![가-힣])`)
+  assert.deepEqual(Object.keys(ko).filter((key) => hangs.test(ko[key]!)), [])
+})

@@ -9,7 +9,6 @@ import { adviceIn } from '../src/model/advice.ts'
 import { dayOf, nearest, onGrid } from '../src/model/detail.ts'
 import { lanes, place, visits, type Session } from '../src/model/lanes.ts'
 import { askedIn, csv as overviewCsv, originsCsv, queryOf, questionOf, valueOf, METRICS, type Measures, type Overview, type Row } from '../src/model/overview.ts'
-import { withTimeout } from '../src/model/policy.ts'
 import { direction, sentence } from '../src/model/sentence.ts'
 import { readSpan, writeSpan } from '../src/model/span.ts'
 
@@ -106,9 +105,9 @@ describe('words', () => {
     const of = (seconds: number) => [span('en', seconds), span('ko', seconds)]
     assert.deepEqual(of(0), ['0 s', '0초'])
     assert.deepEqual(of(4.23), ['4.2 s', '4.2초'])
-    assert.deepEqual(of(59.6), ['1 min', '1분'])
+    assert.deepEqual(of(59.6), ['59 s', '59초'])
     assert.deepEqual(of(3374), ['56 min 14 s', '56분 14초'])
-    assert.deepEqual(of(3599.9), ['1 h', '1시간'])
+    assert.deepEqual(of(3599.9), ['59 min 59 s', '59분 59초'])
     assert.deepEqual(of(4800), ['1 h 20 min', '1시간 20분'])
     assert.deepEqual(of(86_400), ['24 h', '24시간'])
     assert.deepEqual(of(360_000), ['4 d 4 h', '4일 4시간'])
@@ -126,9 +125,10 @@ describe('words', () => {
   })
 
   test('moments are those of the zone of the app', () => {
-    assert.match(moment('en', 'Asia/Seoul', '2026-01-05T00:30:00Z'), /^Mon,? 5 Jan,? 09:30$/)
-    assert.match(moment('ko', 'Asia/Seoul', '2026-01-05T00:30:00Z'), /1월 5일 \(월\) 09:30/)
-    assert.match(moment('en', 'America/New_York', '2026-01-05T00:30:00Z'), /^Sun,? 4 Jan,? 19:30$/)
+    const now = Date.parse('2026-06-01T00:00:00Z')
+    assert.match(moment('en', 'Asia/Seoul', '2026-01-05T00:30:00Z', false, now), /^Mon,? 5 Jan,? 09:30$/)
+    assert.match(moment('ko', 'Asia/Seoul', '2026-01-05T00:30:00Z', false, now), /1월 5일 \(월\) 09:30/)
+    assert.match(moment('en', 'America/New_York', '2026-01-05T00:30:00Z', false, now), /^Sun,? 4 Jan,? 19:30$/)
   })
 
   test('the Korean particle fits its word', () => {
@@ -139,10 +139,10 @@ describe('words', () => {
     const curve = curveOf(lab())
     assert.equal(
       sentence('en', curve.at(1800), curve.at(300)),
-      'With 5 min instead of 30 min, 11 sessions would have been 12 (+9.1\u00a0%). An average visit would have lasted 10 s instead of 1 min 33 s.')
+      'With 5 min instead of 30 min, 11 sessions would have been 12 (+9.1\u00a0%). An average visit would have lasted 10 s instead of 1 min 32 s.')
     assert.equal(
       sentence('ko', curve.at(1800), curve.at(300)),
-      '타임아웃을 30분에서 5분으로 바꿨다면 세션은 11개에서 12개로 늘고(+9.1%), 평균 방문은 1분 33초에서 10초로 달라졌을 것입니다.')
+      '타임아웃을 30분에서 5분으로 바꿨다면 세션은 11개에서 12개로 늘고(+9.1%), 평균 방문은 1분 32초에서 10초로 달라졌을 것입니다.')
     assert.match(sentence('en', curve.at(300), curve.at(1800)), /^With 30 min instead of 5 min, 12 sessions would have been joined to 11 \(−8\.3\u00a0%\)/)
     assert.match(sentence('ko', curve.at(300), curve.at(1800)), /줄고\(−8\.3%\)/)
     assert.match(sentence('en', curve.at(1800), curve.at(3600)), /nothing would have been counted otherwise: 11 sessions/)
@@ -189,31 +189,15 @@ describe('lanes', () => {
   })
 })
 
-describe('the text of a policy', () => {
-  test('has another timeout, and says all else as before', () => {
-    const text = '# ours\ntimeout = "20m" # as in the app\nidle_after = "5m"\n\n[platforms]\nios = "15m"\n'
-    assert.equal(withTimeout(text, '1h30m'), text.replace('"20m"', '"1h30m"'))
-    assert.equal(withTimeout('timeout="20m"', '15m'), 'timeout = "15m"')
-  })
-
-  test('where it says none, it says one before any table', () => {
-    assert.equal(withTimeout('', '15m'), 'timeout = "15m"\n')
-    // A key of a table is no timeout for everybody, nor is one that only begins so.
-    for (const text of ['[[audiences]]\nname = "vip"\ntimeout = "3h"\n', 'background_timeout = "5m"\n']) {
-      assert.equal(withTimeout(text, '15m'), `timeout = "15m"\n${text}`)
-    }
-  })
-})
-
 describe('the overview', () => {
   const asked = (text: string) => askedIn(new URLSearchParams(text))
 
   test('an address is read as it is written, and what cannot be read is what is usual', () => {
-    for (const text of ['', 'days=28', 'days=1&last=today', 'days=1&last=2026-03-29&metric=median', 'metric=engaged', 'platform=ios', 'days=28&metric=mean&country=KR', 'version=']) {
+    for (const text of ['', 'days=28', 'days=1&last=today', 'days=1&last=2026-03-29&metric=median', 'metric=engaged', 'platform=ios', 'days=28&metric=mean&country=KR', 'days=91&by=week', 'version=']) {
       assert.equal(new URLSearchParams(queryOf(asked(text))).toString(), text)
     }
-    for (const text of ['days=0', 'days=367', 'days=x', 'days=1.5', 'last=soon', 'metric=happiness', 'metric=']) {
-      assert.deepEqual(asked(text), { days: 7, last: 'yesterday', metric: 'sessions', filter: undefined }, text)
+    for (const text of ['days=0', 'days=367', 'days=x', 'days=1.5', 'last=soon', 'metric=happiness', 'metric=', 'by=hour', 'by=year']) {
+      assert.deepEqual(asked(text), { days: 7, last: 'yesterday', metric: 'sessions', by: undefined, filter: undefined }, text)
     }
     // One filter at a time: Dwell would refuse two.
     assert.deepEqual(questionOf(asked('version=2&platform=a+b%26c').filter), { platform: 'a b&c' })

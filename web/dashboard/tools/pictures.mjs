@@ -60,10 +60,11 @@ async function takeDashboard(browser) {
     const { users } = await dwell.get('Reader', '/v1/users?limit=1000')
     await sleep(3)
     await dwell.send('Reader', users.filter((_, place) => place % 8 === 1).slice(0, 9).map(again))
-    const take = async (name, hash, there, who) => {
+    const take = async (name, hash, there, who, before = async () => {}) => {
       for (const locale of LOCALES) {
         const page = await openPage(browser, dwell.url, { ...who, hash, locale, theme: THEME, width: 1100 })
         await page.waitForSelector(there)
+        await before(page)
         await sleep(1)
         await keep(`dashboard-${name}`, locale, await page.screenshot({ fullPage: name !== 'sign-in' }))
         await page.browserContext().close()
@@ -80,7 +81,7 @@ async function takeDashboard(browser) {
       await take(name, hash, there, { key })
     }
     await changePolicy(dwell)
-    await take('settings', '#/settings', '#keys', { account: 'admin' })
+    await take('settings', '#/settings', '#keys', { account: 'admin' }, (page) => page.locator('details.begin summary').click())
   } finally {
     await dwell.close()
   }

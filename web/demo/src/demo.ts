@@ -113,7 +113,7 @@ function panel(words: Words): HTMLElement {
   return el('aside', { 'aria-label': words.lane, tabindex: '0' },
     el('section', { class: 'card you' },
       el('div', { class: 'row' }, light, state), explained, end, lane, legend),
-    el('section', { class: 'card' }, el('h2', {}, words.try), el('p', { class: 'small soft' }, words.timeout), list),
+    el('section', { class: 'card try' }, el('h2', {}, words.try), el('p', { class: 'small soft' }, words.timeout), list),
     el('section', { class: 'card' }, el('h2', {}, words.past), past))
 }
 

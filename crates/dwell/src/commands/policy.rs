@@ -1,5 +1,6 @@
 //! `dwell policy`: what holds in an app, since when, and who said so.
 
+mod lab;
 mod preview;
 
 use std::io::{Read, Write};
@@ -44,6 +45,8 @@ enum Command {
     Check(Check),
     /// Say what a text would have done to all sessions so far, by asking the server that runs; nothing is put
     Preview(preview::Preview),
+    /// Say what another timeout for everybody would have done, by asking the server that runs; nothing is put
+    Lab(lab::LabOf),
 }
 
 #[derive(Args, Debug)]
@@ -127,6 +130,7 @@ pub fn run(args: &PolicyCommand, progress: &Progress) -> anyhow::Result<()> {
         Command::Restate(args) => restate(args),
         Command::Check(args) => check(args),
         Command::Preview(args) => preview::run(args, progress),
+        Command::Lab(args) => lab::run(args),
     }
 }
 

@@ -234,6 +234,18 @@ fn a_policy_is_previewed_as_files_are_counted_under_both_policies() {
     assert!(row.ends_with(&percent), "{row}");
     let rows = |user: &Value| said.lines().filter(|line| line.split(' ').next() == user.as_str()).count();
     assert!(told["most_changed"].as_array().unwrap().iter().all(|one| rows(&one["user"]) == 1), "{said}");
+    // So does the one that asks about a single timeout.
+    let asked = ["policy", "lab", "--app", "news", "--timeout", "20m", "--data", server.data.to_str().unwrap()];
+    let by_command = dwell(folder, &[&asked[..], &["--versus", "45m", "--json"]].concat());
+    let over_http = server.ask_json("/v1/lab?timeouts=20m&versus=45m");
+    assert_eq!((&by_command["points"], &by_command["versus"]), (&over_http["points"], &over_http["versus"]));
+    assert_ne!(by_command["points"][0]["sessions"], by_command["versus"]["sessions"]);
+    let output = Command::new(env!("CARGO_BIN_EXE_dwell")).current_dir(folder).args(asked).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    // Where none is named, it stands beside the timeout in force.
+    let rows: Vec<Vec<&str>> = said.lines().skip(3).map(|line| line.split("  ").collect()).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["30 min", "20 min"], "{said}");
+    assert!(said.replace(',', "").contains(&by_command["points"][0]["sessions"].to_string()), "{said}");
     let mut refused = Command::new(env!("CARGO_BIN_EXE_dwell"));
     let output =
         refused.current_dir(folder).args(["policy", "preview", "rules.toml", "--app", "Nobody"]).output().unwrap();

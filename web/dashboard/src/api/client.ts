@@ -23,6 +23,11 @@ export class Problem extends Error {
   }
 }
 
+/** Nobody answered: there is no way to the server, or no server. */
+export class Unreached extends Error {
+  override readonly name = 'Unreached'
+}
+
 /** How long an answer may take, in milliseconds. */
 const LONGEST = 30_000
 
@@ -59,13 +64,13 @@ export class Client {
     return file
   }
 
-  /** Follows the feed after a number until the signal, and comes again after a break with what it had. Where that is older than the
-   * feed is kept, it says so: from there on something would be missing. */
-  async follow(after: number | undefined, hear: (statement: Statement) => void, tell: (connected: boolean) => void, signal: AbortSignal): Promise<void> {
+  /** Follows the feed after a number, or where nothing was told yet from one on, until the signal, and comes again after a break with
+   * what it had. Where that is older than the feed is kept, it says so: from there on something would be missing. */
+  async follow({ after, from }: { after: number | undefined; from: number }, hear: (statement: Statement) => void, tell: (connected: boolean) => void, signal: AbortSignal): Promise<void> {
     let wait = 500
     while (!signal.aborted) {
       try {
-        const url = this.#url('/v1/sessions/stream', {}, after === undefined ? {} : { after: String(after) })
+        const url = this.#url('/v1/sessions/stream', {}, after === undefined ? { from: String(from) } : { after: String(after) })
         const answer = await this.#fetch(url, signal)
         tell(true)
         wait = 500
@@ -99,7 +104,9 @@ export class Client {
 
   async #fetch(url: string, signal: AbortSignal, said: { method?: string; body?: string; headers?: Record<string, string> } = {}): Promise<Response> {
     const authorization: Record<string, string> = this.key === null ? {} : { authorization: `Bearer ${this.key}` }
+    // Browsers say so by a TypeError, whose words differ.
     const answer = await fetch(url, { ...said, headers: { ...said.headers, ...authorization }, signal })
+      .catch((error: unknown) => { throw error instanceof TypeError ? new Unreached(error.message) : error })
     if (answer.ok) return answer
     const problem = (await answer.json().catch(() => ({}))) as { code?: string; detail?: string }
     const wait = answer.headers.get('retry-after')

@@ -72,6 +72,22 @@ export function histogram(curve: Curve, bars = 72): Bar[] {
   return out
 }
 
+/** Silences from `from` on and shorter than `to`, which is nothing where there is no end, in seconds. */
+export interface Range {
+  from: number
+  to: number | undefined
+  many: number
+}
+
+/** Counts all silences between lengths that people would choose and the timeout that is tried, so that none lies on both its sides. */
+export function ranges(curve: Curve, timeout: number): Range[] {
+  const edges = [...new Set([...USUAL, timeout])].sort((a, b) => a - b)
+  const upTo = edges.map((edge) => split(curve, edge).joined)
+  return [0, ...edges].map((from, place) => ({
+    from, to: edges[place], many: (upTo[place] ?? curve.upTo.at(-1) ?? 0) - (upTo[place - 1] ?? 0),
+  }))
+}
+
 /** Rounds a timeout to one that people would choose: the longer, the coarser. */
 export function nice(seconds: number): number {
   const steps: [number, number][] = [[60, 1], [300, 5], [1800, 30], [7200, 60], [Infinity, 300]]

@@ -10,22 +10,22 @@ const UNITS = {
 /** A count: 1,204. */
 export const count = (locale: Locale, number: number): string => new Intl.NumberFormat(locale).format(number)
 
-/** A length of time in at most two units: 1 h 20 min, 56 min 14 s, 4.2 s; 1시간 20분. */
+/** A length of time in at most two units: 1 h 20 min, 56 min 14 s, 4.2 s; 1시간 20분. What is less than the smaller one is cut off, as
+ * commands do. */
 export function span(locale: Locale, seconds: number): string {
   const unit = UNITS[locale]
   if (seconds < 0) return `−${span(locale, -seconds)}`
   if (seconds < 10 && !Number.isInteger(seconds)) {
-    const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(seconds)
-    return tenths + unit.s
+    return new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(Math.floor(seconds * 10 + 1e-6) / 10) + unit.s
   }
-  const whole = Math.round(seconds)
+  const whole = Math.floor(seconds + 1e-6)
   const two = (big: number, bigUnit: string, small: number, smallUnit: string) =>
     small === 0 ? `${count(locale, big)}${bigUnit}` : `${count(locale, big)}${bigUnit} ${small}${smallUnit}`
   if (whole < 60) return `${whole}${unit.s}`
   if (whole < 3600) return two(Math.floor(whole / 60), unit.m, whole % 60, unit.s)
-  const minutes = Math.round(whole / 60)
+  const minutes = Math.floor(whole / 60)
   if (minutes < 48 * 60) return two(Math.floor(minutes / 60), unit.h, minutes % 60, unit.m)
-  const hours = Math.round(whole / 3600)
+  const hours = Math.floor(whole / 3600)
   return two(Math.floor(hours / 24), unit.d, hours % 24, unit.h)
 }
 
@@ -47,10 +47,17 @@ export function signed(locale: Locale, number: number): string {
 /** A span with its sign. */
 export const signedSpan = (locale: Locale, seconds: number): string => (seconds > 0 ? '+' : '') + span(locale, seconds)
 
-/** A moment in a time zone: Mon 5 Jan, 09:00. */
-export function moment(locale: Locale, zone: string, at: string | number, seconds = false): string {
+const yearIn = (zone: string, at: string | number): string =>
+  new Intl.DateTimeFormat('en', { timeZone: zone, year: 'numeric' }).format(new Date(at))
+
+/** The year is said where it is not that of `now`. */
+const year = (zone: string, at: string | number, now: number): { year?: 'numeric' } =>
+  (yearIn(zone, at) === yearIn(zone, now) ? {} : { year: 'numeric' })
+
+/** A moment in a time zone: Mon 5 Jan, 09:00; of another year than now Fri 5 Jan 2029, 09:00. */
+export function moment(locale: Locale, zone: string, at: string | number, seconds = false, now = Date.now()): string {
   return new Intl.DateTimeFormat(locale === 'en' ? 'en-GB' : 'ko', {
-    timeZone: zone, weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit',
+    timeZone: zone, weekday: 'short', day: 'numeric', month: 'short', ...year(zone, at, now), hour: '2-digit', minute: '2-digit',
     ...(seconds ? { second: '2-digit' } : {}), hourCycle: 'h23',
   }).format(new Date(at))
 }
@@ -62,11 +69,20 @@ export function clock(locale: Locale, zone: string, at: string | number): string
   }).format(new Date(at))
 }
 
-/** The day of a moment in a time zone, to be read: Mon 5 Jan. */
-export function day(locale: Locale, zone: string, at: string | number): string {
+/** The day of a moment in a time zone, to be read: Mon 5 Jan; with its year where that is not the one of now. */
+export function day(locale: Locale, zone: string, at: string | number, now = Date.now()): string {
   return new Intl.DateTimeFormat(locale === 'en' ? 'en-GB' : 'ko', {
-    timeZone: zone, weekday: 'short', day: 'numeric', month: 'short',
+    timeZone: zone, weekday: 'short', day: 'numeric', month: 'short', ...year(zone, at, now),
   }).format(new Date(at))
+}
+
+/** A date like 2026-01-05, to be read: Mon 5 Jan; with its year where that is not the one of now. */
+export const date = (locale: Locale, text: string, now = Date.now()): string => day(locale, 'UTC', text, now)
+
+/** The month of a date: Feb; of a January, and where that is asked for, with its year: Jan 2026. */
+export function month(locale: Locale, text: string, withYear: boolean): string {
+  const year = withYear || text.slice(5, 7) === '01' ? { year: 'numeric' as const } : {}
+  return new Intl.DateTimeFormat(locale === 'en' ? 'en-GB' : 'ko', { timeZone: 'UTC', month: 'short', ...year }).format(new Date(text))
 }
 
 /** A share in percent: 12.5 %; in Korean 12.5%. */

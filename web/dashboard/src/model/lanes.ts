@@ -40,6 +40,20 @@ export interface Lane {
   pieces: Piece[]
 }
 
+/** Where a moment lies among lanes, the newest of which is first: in one, at an hour; or before one, on a day that has none. */
+export interface Mark {
+  lane: number
+  hour?: number
+}
+
+/** Where a moment is marked; nothing where it is earlier than all lanes. */
+export function markOf(zone: string, lanes: Lane[], at: number): Mark | undefined {
+  const { date, hour } = place(zone, at)
+  const lane = lanes.findIndex((lane) => lane.date <= date)
+  if (lane < 0) return undefined
+  return lanes[lane]!.date === date ? { lane, hour } : { lane }
+}
+
 /** They cost far more to make than to ask. */
 const clocks = new Map<string, Intl.DateTimeFormat>()
 

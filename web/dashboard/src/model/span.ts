@@ -29,3 +29,10 @@ export function writeSpan(seconds: number): string {
   const [h, m, s] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60]
   return (h ? `${h}h` : '') + (m ? `${m}m` : '') + (s ? `${s}s` : '') || '0s'
 }
+
+/** Writes a span whole, as people do: 1 h 30 min 5 s, 1시간 30분 5초. `readSpan` reads it. */
+export function wholeSpan(locale: 'en' | 'ko', seconds: number): string {
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60]
+  const parts: [number, string, string][] = [[h, ' h', '시간'], [m, ' min', '분'], [s, ' s', '초']]
+  return parts.filter(([number]) => number > 0).map(([number, en, ko]) => `${number}${locale === 'ko' ? ko : en}`).join(' ')
+}

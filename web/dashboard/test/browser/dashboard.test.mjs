@@ -119,7 +119,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     }
     assert.equal((await page.$$('.lanes .lane')).length, counted.lanes.length)
     const people = await page.$$eval('section[aria-labelledby=lanes] tbody tr', (all) => all.map((row) => [...row.cells].map((cell) => cell.textContent.trim())))
-    assert.deepEqual(people.map(([user, , before, after]) => [user, Number(before), Number(after)]),
+    assert.deepEqual(people.map(([user, , , , before, after]) => [user, Number(before), Number(after)]),
       counted.lanes.map(({ user, versus_sessions, sessions }) => [user, versus_sessions.length, sessions.length]))
     const other = (await dwell.get('Reader', '/v1/lab/detail?timeout=15m&versus=30m&kind=game')).counted.advice
     await page.select('#kind', 'game')
@@ -328,6 +328,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     const screens = [
       ['sign in', '', '#name', null],
       ['overview', '#/overview', 'canvas', key],
+      ['overview by week', '#/overview?days=91&by=week', 'canvas', key],
       ['overview of one country', '#/overview?days=28&country=KR', '.chip', key],
       ['live', '#/live', 'section td', key],
       ['lab', '#/lab', '[role=slider]', key],
@@ -403,6 +404,8 @@ describe('the dashboard', { timeout: 240_000 }, () => {
   test('an analyst applies a timeout with a note, the overview marks it, and it is undone', async () => {
     const page = await open({ key: null, account: 'analyst', hash: `#/lab?timeout=15m&app=${dwell.ids.Reader}` })
     await page.waitForSelector('#apply')
+    // What is counted anew moves all below it, once.
+    await page.waitForSelector('.lanes .lane')
     await page.locator('section[aria-labelledby=apply] button.strong').click()
     await page.type('section[aria-labelledby=apply] form input', 'people come back sooner')
     await page.keyboard.press('Enter')
@@ -436,6 +439,7 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     await page.keyboard.press('Enter')
     await until('the plan is taken back', async () => (await dwell.get('Reader', '/v1/policy')).newest.number === 4)
     // From a day that has passed: the history is counted anew, and once more when that is undone.
+    await page.waitForSelector('#from')
     await page.$eval('#from', (field) => { field.value = '2020-03-01T09:00'; field.dispatchEvent(new Event('input', { bubbles: true })) })
     await page.waitForFunction(() => /count the history anew/.test(document.querySelector('section[aria-labelledby=apply] button.strong')?.textContent))
     await page.locator('section[aria-labelledby=apply] button.strong').click()
@@ -471,15 +475,16 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     const page = await open({ key: null, account: 'analyst', hash: `#/settings?app=${dwell.ids.Reader}` })
     const before = (await dwell.get('Reader', '/v1/policy')).newest
     await (await page.waitForSelector('section[aria-labelledby=policy] details.begin summary')).click()
+    await page.locator('.draft .whole summary').click()
     await page.waitForSelector('.draft textarea')
     assert.equal(await page.$eval('.draft textarea', (field) => field.value), before === null ? '' : (await dwell.get('Reader', `/v1/policy/versions/${before.number}`)).text)
     const write = async (text) => {
       await page.$eval('.draft textarea', (field) => { field.value = ''; field.dispatchEvent(new Event('input', { bubbles: true })) })
       await page.type('.draft textarea', text)
-      await page.locator('.draft form button').click()
+      await page.locator('.draft .whole button').click()
     }
     await write('time_out = "5m"')
-    await page.waitForFunction(() => /time_out.*did you mean.*timeout/.test(document.querySelector('.draft [role=alert]')?.textContent))
+    await page.waitForFunction(() => /time_out.*did you mean.*timeout/.test(document.querySelector('.draft > [role=alert]')?.textContent))
     assert.equal(await page.$('.draft table'), null)
     const text = 'timeout = "5m"\n[platforms]\nandroid = "2h"\n'
     await write(text)
@@ -500,11 +505,11 @@ describe('the dashboard', { timeout: 240_000 }, () => {
     // What was told of another text is no longer shown once somebody writes on.
     await page.type('.draft textarea', '# more')
     assert.equal(await page.$('.draft table'), null)
-    await page.locator('.draft form button').click()
+    await page.locator('.draft .whole button').click()
     await page.waitForFunction(() => [...document.querySelectorAll('.draft > button.strong')].length === 1)
     await page.locator('.draft > button.strong').click()
-    await page.waitForSelector('.draft form input')
-    await page.type('.draft form input', 'phones are slower')
+    await page.waitForSelector('.draft > form input')
+    await page.type('.draft > form input', 'phones are slower')
     await page.keyboard.press('Enter')
     await until('the version', async () => (await dwell.get('Reader', '/v1/policy')).newest?.note === 'phones are slower')
     await page.waitForFunction(() => document.querySelector('.draft') === null)

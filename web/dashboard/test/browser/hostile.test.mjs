@@ -208,6 +208,8 @@ describe(`${STRINGS.length} hostile strings`, { timeout: 300_000 }, () => {
       const page = await open({ key: null, account, hash: `#/lab?timeout=${place + 7}m&app=${dwell.ids.Reader}` })
       assert.ok((await texts(page, 'header .soft')).includes(account))
       await page.waitForSelector('#apply')
+      // What is counted anew moves all below it, once.
+      await page.waitForSelector('.lanes .lane')
       await page.locator('section[aria-labelledby=apply] button.strong').click()
       await page.waitForSelector('section[aria-labelledby=apply] input')
       await page.keyboard.press('Enter')

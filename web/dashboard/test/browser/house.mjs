@@ -120,7 +120,8 @@ export async function openPage(browser, url, { key, account, hash = '#/live', lo
   page.on('pageerror', (error) => page.trouble.push(String(error)))
   page.on('console', (message) => message.type() === 'error' && page.trouble.push(message.text()))
   page.foreign = []
-  page.on('request', (request) => request.url().startsWith(url) || page.foreign.push(request.url()))
+  // What a browser draws into a field of its own it has as data: nobody is asked for it.
+  page.on('request', (request) => request.url().startsWith(url) || request.url().startsWith('data:') || page.foreign.push(request.url()))
   await page.evaluateOnNewDocument((key, locale, theme, watch) => {
     if (watch) {
       window.__violations = []

@@ -54,7 +54,8 @@ describe('a visitor and the dashboard beside them', { timeout: 240_000, concurre
     const { context, open } = await visitor('First')
     const begun = Date.now()
     await open()
-    await page.waitForSelector('details .light.on', { polling: 50 })
+    // Where the steps stand, that is: they do not close before it is seen.
+    await page.waitForSelector('details[open] .light.on', { polling: 50 })
     await page.waitForSelector('section[aria-labelledby=here] li a')
     const name = await page.$eval('section[aria-labelledby=here] li a', (link) => link.textContent)
     assert.equal(name, await user('First'))
