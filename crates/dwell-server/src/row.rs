@@ -1,5 +1,6 @@
 //! An event of the log as the archive has it.
 
+use dwell_core::event::EventKind;
 use dwell_engine::{Erased, Record};
 use dwell_lake::write::archive::ArchivedRow;
 use dwell_store::Offset;
@@ -27,6 +28,31 @@ pub fn archived<'a>(record: &Record<'a>, offset: Offset) -> Option<ArchivedRow<'
         linked_id: record.link_from,
         offset: offset.number(),
     })
+}
+
+/// Returns a row of an app's archive as the record of the log that it was.
+#[must_use]
+pub fn recorded<'a>(row: &ArchivedRow<'a>, app: &'a str) -> Record<'a> {
+    let place = EventKind::ALL.iter().position(|kind| *kind == row.kind);
+    Record {
+        app,
+        user: row.user_id,
+        link_from: row.linked_id,
+        message_id: row.message_id.or(row.derived_message_id).unwrap_or_default(),
+        message_id_is_derived: row.message_id.is_none(),
+        // Every kind is among all, of which there are few.
+        kind: place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX),
+        name: row.name,
+        happened_at: row.happened_at,
+        received_at: row.received_at,
+        remaining: row.remaining,
+        player: row.player,
+        device: row.device,
+        platform: row.platform,
+        campaign: row.campaign,
+        country: row.country,
+        app_version: row.app_version,
+    }
 }
 
 /// Returns what is to be taken of a row of an app's archive: nothing of people who were erased, and of another person's not that

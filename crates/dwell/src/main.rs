@@ -16,6 +16,7 @@ mod human;
 mod input;
 mod laws;
 mod page;
+mod past;
 mod policy_file;
 mod process;
 mod progress;

@@ -1,5 +1,7 @@
 //! Events out of the archive of a server, as it wrote them.
 
+pub mod whole;
+
 use std::fs::{self, File};
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray};
 use dwell_core::event::EventKind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::imprint::{self, FORMAT, Imprint, in_micros};
 use crate::write::archive::ArchivedRow;
 
 /// So many rows are read at once.
@@ -41,6 +44,62 @@ pub enum ArchiveError {
         path: PathBuf,
         /// What is missing.
         column: &'static str,
+    },
+    /// A file whose events are not those that were written.
+    #[error("{path} is not as it was written: put it back from a copy")]
+    Changed {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file of a later version.
+    #[error("{path} has format {found} of the archive, and {FORMAT} is known here: use the version of Dwell that wrote it")]
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// What it says.
+        found: u32,
+    },
+    /// A file of an earlier version, where it has to be shown that nothing is missing.
+    #[error(
+        "{path} was written by an earlier Dwell and does not say for which part of the log it stands, so that nobody can show that \
+         nothing is missing; while the log begins at record 0, stop the server, move the archive and archive.json away, and start: \
+         the archive is written anew"
+    )]
+    Old {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A part of the log that is in no file.
+    #[error(
+        "the archive is not whole: no file in {folder} holds what the app said at records {from} to {to} of the log; put the files \
+         that are missing back from a copy"
+    )]
+    Missing {
+        /// Where they should be.
+        folder: PathBuf,
+        /// The first record.
+        from: u64,
+        /// The record after the last.
+        to: u64,
+    },
+    /// The archive ends before the log begins.
+    #[error(
+        "the archive is not whole: it has come to record {next}, and the log begins at {first}; what is between was dropped while \
+         nothing wrote an archive"
+    )]
+    Ends {
+        /// Up to where it has the log.
+        next: u64,
+        /// Where the log begins.
+        first: u64,
+    },
+    /// What the data folder says of the archive.
+    #[error("cannot read {path}, which says how far the archive has come: {why}")]
+    Note {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
     },
 }
 
@@ -85,6 +144,28 @@ pub fn read_one<B>(
 ) -> Result<ControlFlow<B>, ArchiveError> {
     // An offset is the number of a record: the last one of all is never given.
     read_file(path, &(0..u64::MAX), &mut take)
+}
+
+/// Returns what a file says of itself; `None` for one of an earlier version, which says nothing.
+pub fn imprint(path: &Path) -> Result<Option<Imprint>, ArchiveError> {
+    let damaged = |source| ArchiveError::Parquet { path: path.to_owned(), source };
+    let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+    let pairs = builder.metadata().file_metadata().key_value_metadata();
+    let Some(pair) = pairs.into_iter().flatten().find(|pair| pair.key == imprint::KEY) else { return Ok(None) };
+    let text = pair.value.as_deref().unwrap_or_default();
+    let changed = |_error| ArchiveError::Changed { path: path.to_owned() };
+    // A later version may say other things, but says its format.
+    let Format { format } = serde_json::from_str(text).map_err(changed)?;
+    if format != FORMAT {
+        return Err(ArchiveError::Format { path: path.to_owned(), found: format });
+    }
+    Ok(Some(serde_json::from_str(text).map_err(changed)?))
+}
+
+#[derive(serde::Deserialize)]
+struct Format {
+    format: u32,
 }
 
 /// Returns the files of an app's archive, in order of the log.
@@ -217,7 +298,7 @@ impl<'b> Columns<'b> {
             message_id: self.message_id.at(row),
             derived_message_id: self.derived_message_id.at(row),
             received_at: micros(self.received_at),
-            remaining: remaining.is_valid(row).then(|| (remaining.value(row) * 1e6).round() as i64),
+            remaining: remaining.is_valid(row).then(|| in_micros(remaining.value(row))),
             player: self.player.at(row),
             device: self.device.at(row),
             platform: self.platform.at(row),
