@@ -33,9 +33,7 @@ impl Found {
     pub fn iter(&self) -> impl Iterator<Item = (Offset, &[u8])> {
         let (log, past) = match self {
             Found::Log(records) => (Some(records.iter()), None),
-            Found::Past(kept) => {
-                (None, Some(kept.records.iter().map(|(offset, bytes)| (*offset, bytes.as_slice()))))
-            }
+            Found::Past(kept) => (None, Some(kept.records.iter().map(|(offset, bytes)| (*offset, bytes.as_slice())))),
         };
         log.into_iter().flatten().chain(past.into_iter().flatten())
     }

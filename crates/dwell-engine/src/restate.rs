@@ -18,12 +18,12 @@ use crate::error::EngineError;
 use crate::keys;
 use crate::laws::Breaches;
 use crate::numbers::Numbers;
+use crate::past::Past;
 use crate::row::SessionRow;
 use crate::rules::{AppRules, RulesOf};
 use crate::sheet::bad_book;
 use crate::statement::{News, statement_bytes};
 use crate::turn::{read, written};
-use crate::past::Past;
 use crate::worker::{PassedOver, Worker, WorkerOptions};
 
 /// The rules, but that nothing is late.

@@ -119,9 +119,7 @@ impl Problem {
     }
 
     pub fn log_dropped(first: u64, why: &ArchiveError) -> Self {
-        let detail = format!(
-            "the log begins at record {first}, and what came before cannot be counted anew: {why}"
-        );
+        let detail = format!("the log begins at record {first}, and what came before cannot be counted anew: {why}");
         Problem::new(StatusCode::CONFLICT, "log_dropped", detail)
     }
 

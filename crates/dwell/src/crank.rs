@@ -93,8 +93,14 @@ impl Crank {
     pub fn turn(&self, worker: &mut Worker, between: &mut Between) -> Result<(), EngineError> {
         let long_ago = Timestamp::MIN;
         let laws = LawWatch::new(self.breaches.clone());
-        let mut stand =
-            Stand { synced: long_ago, retained: long_ago, durable: Offset::ZERO, pause: SHORTEST_PAUSE, laws, told_of_past: None };
+        let mut stand = Stand {
+            synced: long_ago,
+            retained: long_ago,
+            durable: Offset::ZERO,
+            pause: SHORTEST_PAUSE,
+            laws,
+            told_of_past: None,
+        };
         while !self.stop.load(Ordering::Relaxed) {
             match self.step(worker, between, &mut stand) {
                 Ok(()) => {}

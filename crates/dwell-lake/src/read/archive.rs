@@ -4,6 +4,7 @@ pub mod whole;
 
 use std::fs::{self, File};
 use std::ops::{ControlFlow, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -52,7 +53,9 @@ pub enum ArchiveError {
         path: PathBuf,
     },
     /// A file of a later version.
-    #[error("{path} has format {found} of the archive, and {FORMAT} is known here: use the version of Dwell that wrote it")]
+    #[error(
+        "{path} has format {found} of the archive, and {FORMAT} is known here: use the version of Dwell that wrote it"
+    )]
     Format {
         /// Which.
         path: PathBuf,
@@ -148,9 +151,7 @@ pub fn read_one<B>(
 
 /// Returns what a file says of itself; `None` for one of an earlier version, which says nothing.
 pub fn imprint(path: &Path) -> Result<Option<Imprint>, ArchiveError> {
-    let damaged = |source| ArchiveError::Parquet { path: path.to_owned(), source };
-    let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+    let builder = guarded(path, || opened(path))?;
     let pairs = builder.metadata().file_metadata().key_value_metadata();
     let Some(pair) = pairs.into_iter().flatten().find(|pair| pair.key == imprint::KEY) else { return Ok(None) };
     let text = pair.value.as_deref().unwrap_or_default();
@@ -195,18 +196,31 @@ fn read_file<B>(
     take: &mut impl FnMut(&[ArchivedRow<'_>]) -> ControlFlow<B>,
 ) -> Result<ControlFlow<B>, ArchiveError> {
     let damaged = |source| ArchiveError::Parquet { path: path.to_owned(), source };
-    let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
-    for batch in builder.with_batch_size(ROWS_AT_ONCE).build().map_err(damaged)? {
-        let batch = batch.map_err(|error| damaged(error.into()))?;
+    let builder = guarded(path, || opened(path))?;
+    let mut batches = guarded(path, || builder.with_batch_size(ROWS_AT_ONCE).build().map_err(damaged))?;
+    while let Some(batch) = guarded(path, || batches.next().transpose().map_err(|error| damaged(error.into())))? {
         let columns = Columns::of(&batch).map_err(|column| ArchiveError::Column { path: path.to_owned(), column })?;
-        let rows: Vec<ArchivedRow<'_>> =
-            (0..batch.num_rows()).map(|row| columns.row(row)).filter(|row| offsets.contains(&row.offset)).collect();
+        let rows: Vec<ArchivedRow<'_>> = guarded(path, || {
+            let rows = (0..batch.num_rows()).map(|row| columns.row(row));
+            Ok(rows.filter(|row| offsets.contains(&row.offset)).collect())
+        })?;
         if let ControlFlow::Break(why) = take(&rows) {
             return Ok(ControlFlow::Break(why));
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+fn opened(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ArchiveError> {
+    let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
+    let damaged = |source| ArchiveError::Parquet { path: path.to_owned(), source };
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)
+}
+
+/// Does what bytes that were changed may lead astray: where the library that reads Parquet trusts them, it panics.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArchiveError>) -> Result<T, ArchiveError> {
+    let read = catch_unwind(AssertUnwindSafe(read));
+    read.unwrap_or_else(|_panic| Err(ArchiveError::Changed { path: path.to_owned() }))
 }
 
 /// The columns of some rows, by name.

@@ -21,7 +21,8 @@ fn told() -> (Server, Vec<Value>) {
     // The door tells no copy, so that the log has them.
     let settings = ["ingest.remembered=0", "log.archive=parquet", "log.archive_every=1s", "log.segment_bytes=1MiB"];
     let server = Server::start(BEFORE, &settings);
-    let other = dwell(server.folder.path(), &["apps", "add", "other", "--data", server.data.to_str().unwrap(), "--json"]);
+    let other =
+        dwell(server.folder.path(), &["apps", "add", "other", "--data", server.data.to_str().unwrap(), "--json"]);
     let other = ["/write_key/key", "/write_key"].iter().find_map(|name| other.pointer(name)?.as_str()).unwrap();
     server.wait("the other app is known", |server| server.send_as(other, &[crate::support::event("ada", "0")]) == 200);
     let events = events();
@@ -64,6 +65,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
+}
+
+/// Writes a copy of a file that is not as it was where the ids of its users are: not all that lies in a file is read.
+fn write_damaged(from: &Path, to: &Path) {
+    let mut bytes = fs::read(from).unwrap();
+    bytes[100..200].iter_mut().for_each(|byte| *byte ^= 0x55);
+    fs::write(to, bytes).unwrap();
 }
 
 fn users(server: &Server) -> Vec<String> {
@@ -255,10 +263,7 @@ fn an_archive_that_is_not_whole_or_not_as_it_was_written_leaves_the_history_as_i
     assert_eq!(server.ask_as(&key, "GET", "/v1/policy").1["newest"], Value::Null);
 
     // One is damaged, which is found when it is read.
-    let mut bytes = fs::read(&aside).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x55;
-    fs::write(&file, bytes).unwrap();
+    write_damaged(&aside, &file);
     assert_eq!(restate(&server).0, 200);
     let why = restated(&server, &key, 1);
     assert!(why.as_str().unwrap().contains(file.to_str().unwrap()), "{why}");
@@ -268,4 +273,76 @@ fn an_archive_that_is_not_whole_or_not_as_it_was_written_leaves_the_history_as_i
     fs::rename(&aside, &file).unwrap();
     assert_eq!(restate(&server).0, 200);
     assert_eq!(restated(&server, &key, 2), Value::Null);
+}
+
+/// Removes the books of a server that has stopped, and starts it.
+fn lose_books(server: &mut Server) {
+    fs::remove_dir_all(server.data.join("books")).unwrap();
+    server.start_again(&[]);
+}
+
+/// Waits until the engine has stopped, and returns what is said of it.
+fn why_stopped(server: &Server) -> String {
+    server.wait("the engine has stopped", |server| server.ask("/readyz").1.contains("\"stopped\""));
+    server.ask("/readyz").1
+}
+
+#[test]
+fn books_that_are_lost_are_made_anew_from_the_archive_and_then_from_the_log() {
+    let (mut server, _) = told();
+    let (admin, writer) = (server.key_for("admin_app"), server.key_for("write_policy"));
+    drop_beginning(&mut server);
+    let before = (sessions(&server), sums(&server));
+    let folder = folder(&server);
+    let file = files(&folder)[0].clone();
+    let aside = server.folder.path().join("aside");
+
+    // A file is missing, or not as it was written: the engine waits for somebody to mend it, and events are kept.
+    server.stop();
+    fs::rename(&file, &aside).unwrap();
+    lose_books(&mut server);
+    let why = why_stopped(&server);
+    assert!(why.contains("the archive is not whole") && why.contains(folder.to_str().unwrap()), "{why}");
+    server.kill();
+    write_damaged(&aside, &file);
+    server.start_again(&[]);
+    let why = why_stopped(&server);
+    assert!(why.contains(file.to_str().unwrap()), "{why}");
+    server.kill();
+
+    // Put back from the copy. kill -9 in the middle is no matter.
+    fs::rename(&aside, &file).unwrap();
+    lose_books(&mut server);
+    let is_done = |server: &Server| server.metric("dwell_engine_next") == server.metric("dwell_log_next");
+    let mut met = 0;
+    for _ in 0..5 {
+        let begun = |server: &Server| server.said().contains("what the log has dropped is counted from the archive");
+        server.wait("it has begun", |server| begun(server) || is_done(server));
+        met += usize::from(!server.said().contains("what the log has dropped was counted"));
+        server.kill();
+        server.start_again(&[]);
+    }
+    assert!(0 < met, "it was never killed while it counted");
+    server.settle();
+    assert_same(&before, &server, "books made anew");
+
+    // Somebody is erased, and the books are lost once more: nobody comes back.
+    assert_eq!(server.ask_as(&admin, "DELETE", "/v1/users/user5").0, 202);
+    let is_erased = |server: &Server| {
+        let erasure = server.ask_as(&admin, "GET", "/v1/erasures").1["erasures"][0].clone();
+        erasure["state"] == json!("erased")
+    };
+    server.wait("they are erased", is_erased);
+    server.stop();
+    lose_books(&mut server);
+    server.settle();
+    server.wait("they are erased again", is_erased);
+    let mut left = before.0.clone();
+    left.retain(|_, row| row["user"] != "user5");
+    assert!(left.len() < before.0.len());
+    assert_eq!(sessions(&server), left);
+    // Their events are not there to be counted anew, and that is known.
+    assert_eq!(server.change_policy(&writer, "/v1/policy", 0, &ever(BEFORE)).0, 200);
+    assert_eq!(restated(&server, &writer, 1), Value::Null);
+    assert!(sessions(&server).values().all(|row| row["user"] != "user5"));
 }

@@ -209,6 +209,25 @@ mod tests {
     }
 
     #[test]
+    fn whatever_byte_of_a_file_is_changed_its_events_are_refused_or_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), 0, 0..90, 1, &(0..90).collect::<Vec<_>>());
+        let bytes = fs::read(&path).unwrap();
+        let wanted = found(folder.path(), &noted(90, 90), 90).unwrap();
+        let mut refused = 0;
+        for place in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[place] ^= 0x55;
+            fs::write(&path, changed).unwrap();
+            match found(folder.path(), &noted(90, 90), 90) {
+                Ok(found) => assert_eq!(found, wanted, "byte {place}"),
+                Err(_why) => refused += 1,
+            }
+        }
+        assert!(bytes.len() / 4 < refused, "{refused} of {}", bytes.len());
+    }
+
+    #[test]
     fn what_is_not_as_it_was_written_is_refused_and_so_is_who_says_nothing_of_itself() {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path(), 0, 0..10, 1, &[3, 4]);
