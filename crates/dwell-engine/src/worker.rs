@@ -176,23 +176,16 @@ impl Worker {
     }
 
     fn try_turn(&mut self, end: Option<Offset>, now: Timestamp) -> Result<Turned, EngineError> {
-        let from = self.books.offset();
         let up_to = |next: Offset| end.map_or(next, |end| end.min(next));
-        let found = match self.find(from) {
+        let found = match self.find_some(end) {
             Err(EngineError::Store(StoreError::Quarantined { offsets })) => return self.skip(up_to(offsets.end)),
             found => found?,
         };
         let mut events = Vec::new();
-        let is_before = |offset: Offset| end.is_none_or(|end| offset < end);
-        for (offset, bytes) in found.iter().filter(|(offset, _)| is_before(*offset)) {
+        for (offset, bytes) in found.iter().filter(|(offset, _)| end.is_none_or(|end| *offset < end)) {
             events.push(Heading::read(offset, bytes)?);
         }
         let next = up_to(found.next());
-        if events.is_empty() && from < next {
-            // Nothing is left there of what was kept: it is no time for bells before the next event is known.
-            self.books.commit(&Changes::up_to(next))?;
-            return self.try_turn(end, now);
-        }
         // What was said before a deadline counts, even when it is read after it: while events are read, it is as late as
         // the last of them came in.
         let now = events.last().map_or(now, |last| now.min(Timestamp::from_micros(last.received_at)));
@@ -215,6 +208,19 @@ impl Worker {
         }
         self.first_deadline = self.first_deadline.min(first_listed.unwrap_or(Timestamp::MAX));
         Ok(Turned { events: events.len() as u64, deadlines: deadlines as u64, lost: 0 })
+    }
+
+    /// Reads what comes next, and goes on past what was kept and is nothing: it is no time for bells before the next event is known.
+    fn find_some(&mut self, end: Option<Offset>) -> Result<Found, EngineError> {
+        loop {
+            let from = self.books.offset();
+            let found = self.find(from)?;
+            let next = end.map_or(found.next(), |end| end.min(found.next()));
+            if next <= from || found.iter().next().is_some_and(|(offset, _)| offset < next) {
+                return Ok(found);
+            }
+            self.books.commit(&Changes::up_to(next))?;
+        }
     }
 
     /// Reads from an offset on, out of the log or of what was kept of it.

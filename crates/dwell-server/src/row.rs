@@ -66,3 +66,49 @@ pub fn left<'a>(row: &ArchivedRow<'a>, app: &str, erased: &Erased) -> Option<Arc
     let linked_id = row.linked_id.filter(|id| !erased.holds(app, id, offset));
     Some(ArchivedRow { linked_id, ..*row })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_from_its_row_as_it_was() {
+        let full = Record {
+            app: "app_news",
+            user: "ada",
+            link_from: Some("phone"),
+            message_id: "1",
+            message_id_is_derived: false,
+            kind: 4,
+            name: Some("tapped"),
+            happened_at: -1,
+            received_at: 2,
+            remaining: Some(3),
+            player: Some("radio"),
+            device: Some("phone-1"),
+            platform: Some("ios"),
+            campaign: Some("spring"),
+            country: Some("KR"),
+            app_version: Some("2.1"),
+        };
+        let bare = Record {
+            link_from: None,
+            message_id: "",
+            message_id_is_derived: true,
+            kind: 0,
+            name: Some(""),
+            remaining: None,
+            player: None,
+            device: None,
+            platform: None,
+            campaign: None,
+            country: None,
+            app_version: None,
+            ..full
+        };
+        for record in [full, bare] {
+            let row = archived(&record, Offset::new(7)).unwrap();
+            assert_eq!(recorded(&row, "app_news"), record);
+        }
+    }
+}

@@ -28,7 +28,7 @@ pub struct ArchivedPast {
 }
 
 /// Which files have what came before an offset.
-#[derive(Default)]
+#[derive(PartialEq, Eq, Default)]
 struct Plan {
     before: u64,
     apps: Vec<(String, Vec<Piece>)>,
@@ -132,7 +132,14 @@ impl ArchivedPast {
         let (mut next, mut records, mut bytes) = (from, Vec::new(), 0);
         while next < before && records.is_empty() {
             if !self.read.0.contains(&next) {
-                self.load(next)?;
+                while let Err(error) = self.load(next) {
+                    // Somebody who was erased may have been taken out of a file since it was looked at.
+                    let plan = self.plan(before)?;
+                    if self.plan == plan {
+                        return Err(error);
+                    }
+                    self.plan = plan;
+                }
             }
             let (part, all) = &mut self.read;
             let first = all.partition_point(|(offset, _)| offset.number() < next);

@@ -52,7 +52,7 @@ pub fn pieces(folder: &Path, app: &str, note: &Note, before: u64) -> Result<Vec<
         }
     }
     known.sort_by_key(|(_, imprint)| std::cmp::Reverse((imprint.written_at, imprint.first)));
-    let mut missing = vec![0..end];
+    let mut missing: Vec<Range<u64>> = std::iter::once(0..end).collect();
     let mut pieces = Vec::new();
     for (path, imprint) in known {
         let mut left = Vec::new();
