@@ -8,6 +8,12 @@ pub enum EngineError {
     /// The log or the books.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What the log has dropped cannot be had from where it was kept.
+    #[error("{why}")]
+    Past {
+        /// What is wrong, where, and how to mend it.
+        why: String,
+    },
     /// A record of the log is none of ours.
     #[error(
         "record {offset} of the log is no event: it was written by a newer version, or by something else; start the version that wrote it"

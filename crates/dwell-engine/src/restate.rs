@@ -1,11 +1,12 @@
 //! History restated: an app's sessions counted anew under the rules as they are now.
 //!
-//! All events of the app are told once more, out of the log, to books of their own, under the same rules but that no event is
+//! All events of the app are told once more, out of the log and of what was kept of it, to books of their own, under the same rules but that no event is
 //! late. Then what the books say of the app gives way to what these say, in commits of bounded size, and the difference is
 //! told in the feed. Whoever breaks off anywhere begins anew and comes to the same end: it is the difference to what is there
 //! that is made and told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use dwell_core::time::Timestamp;
@@ -17,12 +18,13 @@ use crate::error::EngineError;
 use crate::keys;
 use crate::laws::Breaches;
 use crate::numbers::Numbers;
+use crate::past::Past;
 use crate::row::SessionRow;
 use crate::rules::{AppRules, RulesOf};
 use crate::sheet::bad_book;
 use crate::statement::{News, statement_bytes};
 use crate::turn::{read, written};
-use crate::worker::{Worker, WorkerOptions};
+use crate::worker::{PassedOver, Worker, WorkerOptions};
 
 /// The rules, but that nothing is late.
 struct NothingIsLate(Arc<dyn RulesOf>);
@@ -41,7 +43,7 @@ pub struct Restatement {
     worker: Worker,
     erased: Arc<Erased>,
     /// How many events were passed over, since they are of people who were erased.
-    passed_over: u64,
+    passed_over: PassedOver,
     stage: Stage,
     /// The last key that was taken over of this stage.
     after: Option<Vec<u8>>,
@@ -88,18 +90,26 @@ impl Restatement {
             anew,
             worker,
             erased,
-            passed_over: 0,
+            passed_over: PassedOver::default(),
             stage: Stage::Sessions,
             after: None,
             told_at: Timestamp::MIN,
         }
     }
 
+    /// Reads from there what the log has dropped, of this app alone.
+    #[must_use]
+    pub fn with_past(self, past: Box<dyn Past>) -> Self {
+        Restatement { worker: self.worker.with_past(past), ..self }
+    }
+
     /// Reads some more of the log, and says whether all before `until` was read. Where the log no longer holds its first
-    /// record, the history is not whole, and that is an error.
+    /// record, and nothing else has it, the history is not whole, and that is an error.
     pub fn read(&mut self, until: Offset) -> Result<bool, EngineError> {
         if self.worker.offset() < until {
-            self.passed_over += self.worker.turn_of(&self.app, until, &self.erased)?;
+            let PassedOver { here, gone } = self.worker.turn_of(&self.app, until, &self.erased)?;
+            self.passed_over.here += here;
+            self.passed_over.gone += gone;
         }
         Ok(until <= self.worker.offset())
     }
@@ -115,9 +125,11 @@ impl Restatement {
         self.worker.take_breaches()
     }
 
-    /// Returns how many events of the app these books counted, and how many were found again.
-    pub(crate) fn events(&self, books: &dyn Books) -> Result<(u64, u64), EngineError> {
-        Ok((self.numbers(books)?.events, self.numbers(self.anew.as_ref())?.events + self.passed_over))
+    /// Returns how many events of the app these books counted, and how many were found again: without and with those that are
+    /// gone. Books that were themselves made of what was kept have not counted the latter.
+    pub(crate) fn events(&self, books: &dyn Books) -> Result<(u64, RangeInclusive<u64>), EngineError> {
+        let found = self.numbers(self.anew.as_ref())?.events + self.passed_over.here;
+        Ok((self.numbers(books)?.events, found..=found + self.passed_over.gone))
     }
 
     /// Rings for all who are due at `now`. All of the log must have been read up to where the books are.

@@ -2,6 +2,7 @@
 
 mod erase;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use dwell_core::time::{Span, Timestamp};
@@ -13,6 +14,7 @@ use crate::erased::Erased;
 use crate::error::EngineError;
 use crate::keys;
 use crate::laws::Breaches;
+use crate::past::{Found, Past, kept};
 use crate::record::Heading;
 use crate::restate::Restatement;
 use crate::rules::RulesOf;
@@ -41,6 +43,8 @@ const HELD_PART: i64 = 4;
 /// The only writer of the books.
 pub struct Worker {
     log: Arc<dyn Log>,
+    /// Where events are that the log has dropped.
+    past: Option<Box<dyn Past>>,
     books: Trailing,
     rules: Arc<dyn RulesOf>,
     options: WorkerOptions,
@@ -102,6 +106,15 @@ impl Default for WorkerOptions {
     }
 }
 
+/// Events that are not taken since whoever did them was erased.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct PassedOver {
+    /// That were found.
+    pub here: u64,
+    /// That are not where they were kept any more.
+    pub gone: u64,
+}
+
 /// What a turn did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Turned {
@@ -128,6 +141,7 @@ impl Worker {
         let cache = Cache::new(options.cache_bytes, options.threads);
         Worker {
             log,
+            past: None,
             books: Trailing::new(books),
             rules,
             options,
@@ -135,6 +149,12 @@ impl Worker {
             first_deadline: Timestamp::MIN,
             breaches: Breaches::default(),
         }
+    }
+
+    /// Reads from there what the log has dropped. Without it, that is an error.
+    #[must_use]
+    pub fn with_past(self, past: Box<dyn Past>) -> Self {
+        Worker { past: Some(past), ..self }
     }
 
     /// Takes one turn at `now`: events first, then the deadlines that had passed when the last of them came in.
@@ -163,17 +183,17 @@ impl Worker {
     }
 
     fn try_turn(&mut self, end: Option<Offset>, now: Timestamp) -> Result<Turned, EngineError> {
-        let (from, began) = (self.books.offset(), now);
+        let began = now;
         let up_to = |next: Offset| end.map_or(next, |end| end.min(next));
-        let records = match self.log.read(from, self.options.turn_bytes) {
-            Err(StoreError::Quarantined { offsets }) => return self.skip(up_to(offsets.end)),
-            records => records?,
+        let found = match self.find_some(end) {
+            Err(EngineError::Store(StoreError::Quarantined { offsets })) => return self.skip(up_to(offsets.end)),
+            found => found?,
         };
-        let mut events = Vec::with_capacity(records.len());
-        let is_before = |offset: Offset| end.is_none_or(|end| offset < end);
-        for (offset, bytes) in records.iter().filter(|(offset, _)| is_before(*offset)) {
+        let mut events = Vec::new();
+        for (offset, bytes) in found.iter().filter(|(offset, _)| end.is_none_or(|end| *offset < end)) {
             events.push(Heading::read(offset, bytes)?);
         }
+        let next = up_to(found.next());
         // What was said before a deadline counts, even when it is read after it: while events are read, it is as late as
         // the last of them came in.
         let now = events.last().map_or(now, |last| now.min(Timestamp::from_micros(last.received_at)));
@@ -181,7 +201,6 @@ impl Worker {
         if events.is_empty() && due(books, first_deadline, now)?.is_empty() {
             return Ok(Turned { events: 0, deadlines: 0, lost: 0 });
         }
-        let next = if events.is_empty() { from } else { up_to(records.next()) };
         let turn = Turn::new(books, &mut self.cache, self.rules.as_ref(), self.options, &events);
         let taken = turn.take(|| due(books, first_deadline, now), now, next)?;
         let Taken { changes, deadlines, first_listed, breaches } = taken;
@@ -200,6 +219,30 @@ impl Worker {
         }
         self.first_deadline = self.first_deadline.min(first_listed.unwrap_or(Timestamp::MAX));
         Ok(Turned { events: events.len() as u64, deadlines: deadlines as u64, lost: 0 })
+    }
+
+    /// Reads what comes next, and goes on past what was kept and is nothing: it is no time for bells before the next event is known.
+    fn find_some(&mut self, end: Option<Offset>) -> Result<Found, EngineError> {
+        loop {
+            let from = self.books.offset();
+            let found = self.find(from)?;
+            let next = end.map_or(found.next(), |end| end.min(found.next()));
+            if next <= from || found.iter().next().is_some_and(|(offset, _)| offset < next) {
+                return Ok(found);
+            }
+            self.books.commit(&Changes::up_to(next))?;
+        }
+    }
+
+    /// Reads from an offset on, out of the log or of what was kept of it.
+    fn find(&mut self, from: Offset) -> Result<Found, EngineError> {
+        let most = self.options.turn_bytes;
+        match (self.log.read(from, most), &mut self.past) {
+            (Err(StoreError::Dropped { first, .. }), Some(past)) => {
+                Ok(Found::Past(kept(past.as_mut(), from, first, most)?))
+            }
+            (records, _) => Ok(Found::Log(records?)),
+        }
     }
 
     /// Returns up to where the log has been read.
@@ -233,9 +276,8 @@ impl Worker {
         Ok(synced?)
     }
 
-    /// Takes one turn with the events of one app before an offset of the log, and nothing else; returns how many were passed
-    /// over, since they are of somebody who was erased.
-    pub(crate) fn turn_of(&mut self, app: &str, until: Offset, erased: &Erased) -> Result<u64, EngineError> {
+    /// Takes one turn with the events of one app before an offset of the log, and nothing else; says how many are missing.
+    pub(crate) fn turn_of(&mut self, app: &str, until: Offset, erased: &Erased) -> Result<PassedOver, EngineError> {
         let turned = self.try_turn_of(app, until, erased);
         if turned.is_err() {
             self.let_go();
@@ -243,28 +285,29 @@ impl Worker {
         turned
     }
 
-    fn try_turn_of(&mut self, app: &str, until: Offset, erased: &Erased) -> Result<u64, EngineError> {
-        let records = match self.log.read(self.books.offset(), self.options.turn_bytes) {
-            Err(StoreError::Quarantined { offsets }) => {
+    fn try_turn_of(&mut self, app: &str, until: Offset, erased: &Erased) -> Result<PassedOver, EngineError> {
+        let found = match self.find(self.books.offset()) {
+            Err(EngineError::Store(StoreError::Quarantined { offsets })) => {
                 self.books.wait()?;
                 self.books.commit(&Changes::up_to(offsets.end.min(until)))?;
-                return Ok(0);
+                return Ok(PassedOver::default());
             }
-            records => records?,
+            found => found?,
         };
-        let (mut events, mut passed_over) = (Vec::new(), 0);
-        for (offset, bytes) in records.iter().filter(|(offset, _)| *offset < until) {
+        let mut passed_over = PassedOver { here: 0, gone: found.removed() };
+        let mut events = Vec::new();
+        for (offset, bytes) in found.iter().filter(|(offset, _)| *offset < until) {
             let heading = Heading::read(offset, bytes)?;
             if heading.app != app {
                 continue;
             }
             match erased.leaves(heading.record()?, offset) {
                 Some(record) => events.push(heading.with(record.link_from)),
-                None => passed_over += 1,
+                None => passed_over.here += 1,
             }
         }
         let turn = Turn::new(&self.books, &mut self.cache, self.rules.as_ref(), self.options, &events);
-        let taken = turn.take(|| Ok(Vec::new()), Timestamp::MIN, records.next().min(until))?;
+        let taken = turn.take(|| Ok(Vec::new()), Timestamp::MIN, found.next().min(until))?;
         self.first_deadline = Timestamp::MIN;
         self.books.begin(taken.changes)?;
         self.breaches.append(taken.breaches);
@@ -281,9 +324,10 @@ impl Worker {
         Ok(taken.deadlines)
     }
 
-    /// Returns how many events of its app were counted here, and how many by a restatement: where they differ, the log no longer
-    /// holds what is in the books, or the books do not hold what is in the log.
-    pub fn events_of(&self, restatement: &Restatement) -> Result<(u64, u64), EngineError> {
+    /// Returns how many events of its app were counted here, and how many a restatement has found: at least, and with those that
+    /// were there once and are gone since whoever did them was erased. Where it is none of these, log and archive do not hold what
+    /// is in the books, or the books do not hold what is in these.
+    pub fn events_of(&self, restatement: &Restatement) -> Result<(u64, RangeInclusive<u64>), EngineError> {
         restatement.events(&self.books)
     }
 

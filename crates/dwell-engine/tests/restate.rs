@@ -10,8 +10,8 @@ use std::sync::Arc;
 use dwell_core::event::is_late;
 use dwell_core::policy::{Policy, Version};
 use dwell_core::time::{Span, Timeout, Timestamp, Zone};
-use dwell_engine::{AppRules, Fill, Restatement, Series, WorkerOptions};
-use dwell_store::{Batch, Log, MemoryBooks};
+use dwell_engine::{AppRules, Fill, Kept, Past, Record, Restatement, Series, WorkerOptions};
+use dwell_store::{Batch, Log, MemoryBooks, MemoryLog, Offset};
 use house::*;
 use proptest::prelude::*;
 
@@ -141,6 +141,92 @@ fn a_log_that_lost_its_beginning_is_refused() {
         Restatement::new(APP, house.log.clone(), anew, rules, Arc::default(), WorkerOptions::default());
     assert!(restatement.read(house.worker.borrow().offset()).is_err());
     assert_eq!(house.sessions("user0").len(), 1);
+}
+
+/// Has kept every record of a log, and hands on those of one app, or of all, in short steps: in some there is nothing.
+struct Everything {
+    records: Vec<Vec<u8>>,
+    app: Option<&'static str>,
+    step: u64,
+}
+
+impl Everything {
+    fn of(log: &MemoryLog, app: Option<&'static str>, step: u64) -> Box<Self> {
+        let records = log.read(Offset::ZERO, usize::MAX).unwrap();
+        Box::new(Everything { records: records.iter().map(|(_, bytes)| bytes.to_vec()).collect(), app, step })
+    }
+}
+
+impl Past for Everything {
+    fn read(&mut self, from: Offset, before: Offset, _most: usize) -> Result<Kept, String> {
+        let next = from.plus(self.step).min(before);
+        let is_wanted = |bytes: &[u8]| self.app.is_none_or(|app| Record::read(bytes).unwrap().app == app);
+        let offsets = (from.number()..next.number()).map(|at| (Offset::new(at), self.records[at as usize].clone()));
+        Ok(Kept { records: offsets.filter(|(_, bytes)| is_wanted(bytes)).collect(), next, removed: 0 })
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_the_log_has_dropped_is_counted_from_where_it_was_kept(
+        said in in_order_of_arrival(),
+        (dropped, later) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        (before, after) in (1u64..30, 1u64..30),
+        step in 1u64..5,
+    ) {
+        let house = House::under(rules_with(before), 300);
+        for piece in said.chunks(3) {
+            house.say_at(piece, None, |said| said.minute + said.delay);
+            let other = bytes_of("other", &piece[0], None, piece[0].minute + piece[0].delay);
+            house.log.append([&other, &other].iter().collect::<Batch>()).wait().unwrap();
+            house.work(0);
+        }
+        house.work(1_000);
+        let users: Vec<String> = (0..3).map(user).collect();
+        let closed = |house: &House| -> Vec<_> {
+            users.iter().map(|user| told(&house.sessions(user))).collect()
+        };
+        let was = closed(&house);
+        let (of_all, of_app) =
+            (Everything::of(&house.log, None, step), Everything::of(&house.log, Some(APP), step));
+        let drop_before = |house: &House, index: &prop::sample::Index| {
+            let next = house.log.next().number() as usize;
+            house.log.drop_before(Offset::new(index.index(next) as u64 + 1)).unwrap();
+        };
+        drop_before(&house, &dropped);
+
+        // Books that are made anew; meanwhile the log drops more.
+        let anew = House { books: Arc::new(MemoryBooks::default()), ..house };
+        let worker = worker_under(anew.log.clone(), anew.books.clone(), anew.rules.clone(), 300).with_past(of_all);
+        anew.worker.replace(worker);
+        anew.worker.borrow_mut().turn(Timestamp::MIN).unwrap();
+        drop_before(&anew, &later);
+        anew.work(1_000);
+        prop_assert_eq!(&closed(&anew), &was);
+        let numbers = anew.desk().numbers(APP).unwrap();
+        prop_assert_eq!((numbers.events, numbers.open), (said.len() as u64, 0));
+
+        // A history that is restated, with all that had been late.
+        let rules = rules_with(after);
+        let house = House { rules: rules.clone(), ..anew };
+        house.restart();
+        let empty = Arc::new(MemoryBooks::default());
+        let options = WorkerOptions { turn_bytes: 300, ..WorkerOptions::default() };
+        let mut restatement =
+            Restatement::new(APP, house.log.clone(), empty, Arc::new(rules.clone()), Arc::default(), options)
+                .with_past(of_app);
+        let mut worker = house.worker.borrow_mut();
+        while !restatement.read(worker.offset()).unwrap() {}
+        let now = Timestamp::from_micros(BEGIN + 1_000 * MINUTE);
+        restatement.ring(now).unwrap();
+        let events = said.len() as u64;
+        prop_assert_eq!(worker.events_of(&restatement).unwrap(), (events, events..=events));
+        while !worker.take_over(&mut restatement, now, 5).unwrap() {}
+        drop(worker);
+        for (user, (closed, _)) in model(&said, 3, 1_000, &rules) {
+            prop_assert_eq!(told(&house.sessions(&user)), wanted(&closed), "{}", user);
+        }
+    }
 }
 
 #[test]

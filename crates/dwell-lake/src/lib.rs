@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod compare;
 pub mod handover;
+pub mod imprint;
 pub mod in_order;
 pub mod lab;
 pub mod load;

@@ -65,7 +65,7 @@ pub use crate::lab::lab_of;
 use crate::lately::Lately;
 use crate::login::Gate;
 use crate::metrics::Counts;
-pub use crate::row::{archived, left};
+pub use crate::row::{archived, left, recorded};
 pub use crate::traced::Traced;
 use crate::traffic::Traffic;
 pub use crate::webhooks::{SessionFeed, WORDS};
@@ -115,6 +115,8 @@ pub struct House {
     pub demo: Option<Demo>,
     /// The folder of the archive, where events are looked for that the log has let go; it may not be there.
     pub archive: PathBuf,
+    /// The file that says how far the archive has come; it may not be there.
+    pub archive_note: PathBuf,
     /// What else is worth watching of the machine; empty where nobody says.
     pub machine: Arc<dyn Fn() -> Machine + Send + Sync>,
     /// What the process itself takes; `None` where nobody says.
@@ -196,6 +198,7 @@ impl House {
             swept: Arc::default(),
             demo: None,
             archive: data.join("archive"),
+            archive_note: data.join("archive.json"),
             machine: Arc::new(Machine::default),
             process: Arc::new(|| None),
             connections: Arc::default(),

@@ -14,6 +14,7 @@ use dwell_core::policy::Standing;
 use dwell_core::time::{Span, Timestamp};
 use dwell_core::words::EventWords;
 use dwell_keys::app::App;
+use dwell_lake::read::archive::whole;
 use dwell_policy::calendar::moment;
 use dwell_policy::error::VersionError;
 use dwell_policy::history::{History, Put};
@@ -92,7 +93,7 @@ async fn put(State(house): State<Arc<House>>, request: Request<Body>) -> Result<
     let now = (house.clock)();
     on_disk(move || {
         let new = NewVersion { text: &text, author: &author, note: &body.note, from, replaces, restates: body.restate };
-        whole_log(&house, body.restate)?;
+        whole_history(&house, &app, body.restate)?;
         let history = house.policies.put(app.id.as_str(), &new, now)?;
         tell(&app, &history);
         answer(&house.policies, &app, now)
@@ -135,7 +136,7 @@ async fn restore(
     let now = (house.clock)();
     on_disk(move || {
         let new = NewVersion { text: "", author: &author, note: &body.note, from, replaces, restates: body.restate };
-        whole_log(&house, body.restate)?;
+        whole_history(&house, &app, body.restate)?;
         let history = house.policies.restore(app.id.as_str(), number, &new, now)?;
         tell(&app, &history);
         answer(&house.policies, &app, now)
@@ -156,7 +157,7 @@ async fn restate(State(house): State<Arc<House>>, request: Request<Body>) -> Res
     let body: RestateBody = json_in(&read(&house, request.into_body(), MOST_BODY_BYTES).await?)?;
     let now = (house.clock)();
     on_disk(move || {
-        whole_log(&house, true)?;
+        whole_history(&house, &app, true)?;
         house.policies.ask_to_restate(app.id.as_str(), &author, &body.note, now)?;
         tracing::info!(app = %app.id, author, "the history is to be counted anew");
         Ok(Json(restating_json(&house, &app)?).into_response())
@@ -170,13 +171,17 @@ async fn restating(State(house): State<Arc<House>>, headers: HeaderMap, uri: Uri
     on_disk(move || Ok(Json(restating_json(&house, &app)?).into_response())).await
 }
 
-/// Refuses what takes the whole history, where the log does not hold it any more.
-fn whole_log(house: &House, is_needed: bool) -> Result<(), Problem> {
+/// Refuses what takes the whole history, where neither the log nor the archive holds it any more. Whether files of the archive are as
+/// they were written is seen when they are read.
+fn whole_history(house: &House, app: &App, is_needed: bool) -> Result<(), Problem> {
     let first = house.log.first();
-    if is_needed && first != Offset::ZERO {
-        return Err(Problem::log_dropped(first.number()));
+    if !is_needed || first == Offset::ZERO {
+        return Ok(());
     }
-    Ok(())
+    let id = app.id.as_str();
+    let pieces = whole::note(&house.archive_note)
+        .and_then(|note| whole::pieces(&house.archive.join(id), id, &note, first.number()));
+    pieces.map(drop).map_err(|why| Problem::log_dropped(first.number(), &why))
 }
 
 fn restating_json(house: &House, app: &App) -> Result<Value, Problem> {

@@ -7,6 +7,7 @@ use dwell_engine::EngineError;
 use dwell_keys::access::Scope;
 use dwell_keys::error::RegistryError;
 use dwell_keys::whole_file::FileError;
+use dwell_lake::read::archive::ArchiveError;
 use dwell_policy::error::VersionError;
 use dwell_store::StoreError;
 use serde::Serialize;
@@ -117,10 +118,8 @@ impl Problem {
         Problem::new(StatusCode::PRECONDITION_REQUIRED, "which_version", detail)
     }
 
-    pub fn log_dropped(first: u64) -> Self {
-        let detail = format!(
-            "the log begins at record {first}: a history is counted anew from the log, and what came before is not in it any more"
-        );
+    pub fn log_dropped(first: u64, why: &ArchiveError) -> Self {
+        let detail = format!("the log begins at record {first}, and what came before cannot be counted anew: {why}");
         Problem::new(StatusCode::CONFLICT, "log_dropped", detail)
     }
 
@@ -268,7 +267,7 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::Store(error) => error.into(),
             EngineError::FeedDropped { first } => Problem::feed_dropped(first),
-            EngineError::BadRecord { .. } | EngineError::BadBook { .. } => {
+            EngineError::Past { .. } | EngineError::BadRecord { .. } | EngineError::BadBook { .. } => {
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "books", error.to_string())
             }
         }

@@ -12,28 +12,27 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use dwell_core::time::Span;
 use dwell_engine::Record;
-use dwell_lake::write::archive::{ArchiveColumns, ArchivedRow};
-use dwell_lake::write::events::{ParquetRows, RowWriter};
+use dwell_lake::imprint::{Imprint, Note};
+use dwell_lake::write::archive::{ArchiveWriter, ArchivedRow};
 use dwell_server::erasures::Erasures;
 use dwell_store::{DiskLog, Log, Offset, Records, StoreError};
-use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 pub use self::cleaner::Cleaner;
-use crate::clock::SteadyClock;
+use crate::clock::{self, SteadyClock};
 
 /// The folder of the archive, where nothing else is said, in the data folder.
 pub const FOLDER: &str = "archive";
 
 /// How far the archive has come, in the data folder.
-const NOTE: &str = "archive.json";
+pub const NOTE: &str = "archive.json";
 
 /// What a file that is not whole yet is called behind its name.
 const MAKING: &str = "making";
@@ -64,42 +63,41 @@ pub struct Archive {
     pub erasures: Arc<Erasures>,
     /// Up to where it has come, for whoever drops events.
     pub reached: Arc<AtomicU64>,
+    /// The same by app, as it is noted.
+    pub note: Mutex<Note>,
     /// What time it is.
     pub clock: SteadyClock,
     /// Whether to stop.
     pub stop: Arc<AtomicBool>,
 }
 
-/// What [`NOTE`] says.
-#[derive(Serialize, Deserialize)]
-struct Note {
-    /// Every record of the log before this one is in the archive.
-    next: u64,
-}
-
 impl Archive {
     /// Reads how far the archive has come. To be called before anything is dropped.
     pub fn begin(&self) -> anyhow::Result<()> {
         let path = self.data.join(NOTE);
-        let next = match fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.log.first().number(),
+        let mut note = match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Note::beginning(self.log.first().number()),
             read => {
                 let bytes = read.with_context(|| format!("cannot read {}", path.display()))?;
-                let note: Note = serde_json::from_slice(&bytes).with_context(|| {
+                serde_json::from_slice(&bytes).with_context(|| {
                     format!("{} is damaged: remove it to write the archive anew from what the log has", path.display())
-                })?;
-                note.next
+                })?
             }
         };
+        // Of files that an earlier version wrote, nobody knows which there were.
+        note.begins.get_or_insert(note.next);
         let end = self.log.next().number();
-        if end < next {
+        if end < note.next {
             warn!(
-                next,
+                next = note.next,
                 log_ends_at = end,
                 "the archive knows more than the log, which was restored: it goes on from there"
             );
+            note.next = end;
+            note.ends.values_mut().for_each(|of_app| *of_app = end.min(*of_app));
         }
-        self.reached.store(next.min(end), Ordering::Release);
+        self.reached.store(note.next, Ordering::Release);
+        *self.note() = note;
         Ok(())
     }
 
@@ -132,6 +130,10 @@ impl Archive {
         }
     }
 
+    fn note(&self) -> MutexGuard<'_, Note> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn reached(&self) -> Offset {
         Offset::new(self.reached.load(Ordering::Acquire))
     }
@@ -140,36 +142,44 @@ impl Archive {
     fn catch_up(&self) -> anyhow::Result<()> {
         let end = self.log.next();
         while self.reached() < end && !self.stop.load(Ordering::Relaxed) {
-            let next = match self.log.read(self.reached(), MOST_BYTES) {
+            let mut noted = self.note().clone();
+            match self.log.read(self.reached(), MOST_BYTES) {
                 // Nobody will ever read them, and retention leaves their file alone.
-                Err(StoreError::Quarantined { offsets }) => offsets.end,
-                Err(StoreError::Dropped { first, .. }) => first,
-                read => self.put(&read?)?,
-            };
-            note(&self.data.join(NOTE), next)?;
-            self.reached.store(next.number(), Ordering::Release);
+                Err(StoreError::Quarantined { offsets }) => noted.next = offsets.end.number(),
+                // What was dropped while nothing wrote an archive is in no file, whoever said it.
+                Err(StoreError::Dropped { first, .. }) => noted = Note::beginning(first.number()),
+                read => self.put(&read?, &mut noted)?,
+            }
+            note(&self.data.join(NOTE), &noted)?;
+            self.reached.store(noted.next, Ordering::Release);
+            *self.note() = noted;
         }
         Ok(())
     }
 
-    /// Writes a file for each app in these records, and returns the offset after them.
-    fn put(&self, records: &Records) -> anyhow::Result<Offset> {
+    /// Writes a file for each app in these records, and has it noted.
+    fn put(&self, records: &Records, noted: &mut Note) -> anyhow::Result<()> {
         let (erased, mut passed_over) = (self.erasures.erased(), HashMap::<&str, u64>::new());
-        let mut files: HashMap<&str, Rows> = HashMap::new();
+        let mut files: HashMap<&str, (Rows, Imprint)> = HashMap::new();
         let mut named = String::new();
+        let (part, now) = (records.first().number()..records.next().number(), clock::now().as_micros());
         for (offset, bytes) in records.iter() {
             let Some(record) = Record::read(bytes) else { bail!("record {offset} of the log cannot be read") };
             let app = record.app;
             if named.is_empty() {
                 named = name(record.received_at, offset);
             }
+            let (rows, imprint) = match files.get_mut(app) {
+                Some(file) => file,
+                None => {
+                    let rows = Rows::begin(&self.folder.join(app), named.as_ref())?;
+                    files.entry(app).or_insert((rows, Imprint::of(noted.end_of(app), part.clone(), now)))
+                }
+            };
             let Some(record) = erased.leaves(record, offset) else {
+                imprint.remove(offset.number());
                 *passed_over.entry(app).or_default() += 1;
                 continue;
-            };
-            let rows = match files.get_mut(record.app) {
-                Some(rows) => rows,
-                None => files.entry(record.app).or_insert(Rows::begin(&self.folder.join(record.app), named.as_ref())?),
             };
             if let Some(row) = dwell_server::archived(&record, offset) {
                 rows.take(&row)?;
@@ -179,17 +189,19 @@ impl Archive {
             self.erasures.have_removed(app, events)?;
         }
         let (apps, events) = (files.len(), records.len());
-        for rows in files.into_values() {
-            rows.end()?;
+        for (app, (rows, imprint)) in files {
+            rows.end(Some(imprint))?;
+            noted.ends.insert(app.to_owned(), part.end);
         }
+        noted.next = part.end;
         info!(events, apps, file = named, "events went to the archive");
-        Ok(records.next())
+        Ok(())
     }
 }
 
 /// A file on its way.
 struct Rows {
-    writer: Box<dyn for<'a> RowWriter<ArchivedRow<'a>>>,
+    writer: ArchiveWriter,
     file: File,
     making: PathBuf,
     path: PathBuf,
@@ -204,7 +216,7 @@ impl Rows {
         let cannot = || format!("cannot write {}", making.display());
         let file = File::create(&making).with_context(cannot)?;
         let out = file.try_clone().with_context(cannot)?;
-        let writer = Box::new(ParquetRows::new(making.clone(), Box::new(out), ArchiveColumns::default())?);
+        let writer = ArchiveWriter::begin(making.clone(), Box::new(out))?;
         Ok(Rows { writer, file, making, path })
     }
 
@@ -212,8 +224,8 @@ impl Rows {
         Ok(self.writer.take(row)?)
     }
 
-    fn end(self) -> anyhow::Result<()> {
-        self.writer.finish()?;
+    fn end(self, stands_for: Option<Imprint>) -> anyhow::Result<()> {
+        self.writer.end(stands_for)?;
         self.file.sync_all().with_context(|| format!("cannot sync {}", self.making.display()))?;
         put_in_place(&self.making, &self.path)
     }
@@ -227,9 +239,9 @@ fn name(received_at: i64, offset: Offset) -> String {
 }
 
 /// Notes how far the archive has come.
-fn note(path: &Path, next: Offset) -> anyhow::Result<()> {
+fn note(path: &Path, note: &Note) -> anyhow::Result<()> {
     let making = path.with_extension(MAKING);
-    let text = serde_json::to_vec(&Note { next: next.number() })?;
+    let text = serde_json::to_vec(note)?;
     File::create(&making)
         .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
         .with_context(|| format!("cannot write {}", making.display()))?;

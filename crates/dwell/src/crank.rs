@@ -37,6 +37,9 @@ const RETAIN_EVERY: Span = Span::from_minutes(1);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How often it is said how far books that are made anew from the archive have come.
+const TELL_EVERY: Span = Span::from_secs(10);
+
 /// How often somebody who waits looks whether to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -78,6 +81,8 @@ struct Stand {
     durable: Offset,
     pause: Duration,
     laws: LawWatch,
+    /// When it was last said how far the archive was read, while it is.
+    told_of_past: Option<Timestamp>,
 }
 
 impl Crank {
@@ -88,8 +93,14 @@ impl Crank {
     pub fn turn(&self, worker: &mut Worker, between: &mut Between) -> Result<(), EngineError> {
         let long_ago = Timestamp::MIN;
         let laws = LawWatch::new(self.breaches.clone());
-        let mut stand =
-            Stand { synced: long_ago, retained: long_ago, durable: Offset::ZERO, pause: SHORTEST_PAUSE, laws };
+        let mut stand = Stand {
+            synced: long_ago,
+            retained: long_ago,
+            durable: Offset::ZERO,
+            pause: SHORTEST_PAUSE,
+            laws,
+            told_of_past: None,
+        };
         while !self.stop.load(Ordering::Relaxed) {
             match self.step(worker, between, &mut stand) {
                 Ok(()) => {}
@@ -133,6 +144,7 @@ impl Crank {
                 return Ok(());
             }
         };
+        self.tell_of_past(worker.offset(), now, stand);
         let span = trace_span!(target: TRACES, "turn", events = Empty, deadlines = Empty, idle = Empty);
         let turned = span.in_scope(|| worker.turn_before(end, self.clock.now()))?;
         if turned.is_idle() {
@@ -173,6 +185,22 @@ impl Crank {
             std::thread::sleep(Duration::from_micros(u64::try_from(left.as_micros()).unwrap_or(0)));
         }
         Ok(())
+    }
+
+    /// Says that books are behind what the log has dropped, how far they have come, and when that is over.
+    fn tell_of_past(&self, offset: Offset, now: Timestamp, stand: &mut Stand) {
+        let (first, told) = (self.log.first(), stand.told_of_past);
+        if first <= offset {
+            if told.is_some() {
+                info!(record = offset.number(), "what the log has dropped was counted from the archive");
+                stand.told_of_past = None;
+            }
+        } else if told.is_none_or(|told| told.plus(TELL_EVERY) <= now) {
+            let (record, log_begins_at) = (offset.number(), first.number());
+            let percent = record * 100 / log_begins_at;
+            info!(record, log_begins_at, percent, "what the log has dropped is counted from the archive");
+            stand.told_of_past = Some(now);
+        }
     }
 
     fn retain(&self, stand: &mut Stand) {
@@ -220,6 +248,9 @@ impl Crank {
 fn passes(error: &EngineError) -> bool {
     match error {
         EngineError::Store(error) => error.passes_by_itself(),
-        EngineError::FeedDropped { .. } | EngineError::BadRecord { .. } | EngineError::BadBook { .. } => false,
+        EngineError::FeedDropped { .. }
+        | EngineError::Past { .. }
+        | EngineError::BadRecord { .. }
+        | EngineError::BadBook { .. } => false,
     }
 }

@@ -17,6 +17,7 @@ mod input;
 mod laws;
 mod memory;
 mod page;
+mod past;
 mod policy_file;
 mod process;
 mod progress;

@@ -1,4 +1,4 @@
-//! Histories that are counted anew, on the engine's thread: a piece of the log after each turn, and then, while no turn is
+//! Histories that are counted anew, on the engine's thread: a piece of the log, or of the archive, after each turn, and then, while no turn is
 //! taken, what differs takes the place of what was.
 //!
 //! What was asked for lies in a file (`dwell_policy::restating`), and so does that some of it may have been taken over:
@@ -18,6 +18,8 @@ use dwell_policy::restating::{Asked, Ended, Restating};
 use dwell_server::erasures::Erasures;
 use dwell_store::{BooksOptions, DiskBooks, DiskLog, Log};
 use tracing::{info, warn};
+
+use crate::past::ArchivedPast;
 
 /// How often it is looked what was asked for.
 const LOOK_EVERY: Span = Span::from_secs(1);
@@ -44,6 +46,8 @@ pub struct Restater {
     pub registry: Arc<RwLock<Registry>>,
     /// What is read.
     pub log: Arc<DiskLog>,
+    /// The folder of the archive, where events are that the log has dropped, and what says how far it has come.
+    pub archive: (PathBuf, PathBuf),
     /// Who is not to be counted.
     pub erasures: Arc<Erasures>,
     /// What holds.
@@ -133,8 +137,11 @@ impl Restater {
             return Ok(Stand::Failed(error.to_string()));
         }
         let (was, is) = worker.events_of(&job.restatement)?;
-        if was != is {
-            return Ok(Stand::Failed(format!("{was} events were counted when they came in, and {is} are in the log")));
+        if !is.contains(&was) {
+            let is = is.end();
+            return Ok(Stand::Failed(format!(
+                "{was} events were counted when they came in, and {is} are in the log and the archive"
+            )));
         }
         if !self.must_end {
             if let Err(error) = self.policies.takes_over(&job.app) {
@@ -208,7 +215,10 @@ impl Restater {
         let options = BooksOptions { cache_bytes: CACHE_BYTES / 2, buffer_bytes: CACHE_BYTES / 4 };
         let anew = Arc::new(DiskBooks::open(&folder, options)?);
         let options = WorkerOptions { turn_bytes: PIECE_BYTES, ..WorkerOptions::within(CACHE_BYTES / 2) };
-        Ok(Restatement::new(app, self.log.clone(), anew, self.rules.clone(), self.erasures.erased(), options))
+        let (folder, note) = self.archive.clone();
+        let past = Box::new(ArchivedPast::of(folder, note, app));
+        let (log, rules) = (self.log.clone(), self.rules.clone());
+        Ok(Restatement::new(app, log, anew, rules, self.erasures.erased(), options).with_past(past))
     }
 
     fn end(&mut self, job: Job, failed: Option<String>, now: Timestamp) {

@@ -1,7 +1,10 @@
 //! Events out of the archive of a server, as it wrote them.
 
+pub mod whole;
+
 use std::fs::{self, File};
 use std::ops::{ControlFlow, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -10,6 +13,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray};
 use dwell_core::event::EventKind;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use crate::imprint::{self, FORMAT, Imprint, in_micros};
 use crate::write::archive::ArchivedRow;
 
 /// So many rows are read at once.
@@ -41,6 +45,64 @@ pub enum ArchiveError {
         path: PathBuf,
         /// What is missing.
         column: &'static str,
+    },
+    /// A file whose events are not those that were written.
+    #[error("{path} is not as it was written: put it back from a copy")]
+    Changed {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A file of a later version.
+    #[error(
+        "{path} has format {found} of the archive, and {FORMAT} is known here: use the version of Dwell that wrote it"
+    )]
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// What it says.
+        found: u32,
+    },
+    /// A file of an earlier version, where it has to be shown that nothing is missing.
+    #[error(
+        "{path} was written by an earlier Dwell and does not say for which part of the log it stands, so that nobody can show that \
+         nothing is missing; while the log begins at record 0, stop the server, move the archive and archive.json away, and start: \
+         the archive is written anew"
+    )]
+    Old {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A part of the log that is in no file.
+    #[error(
+        "the archive is not whole: no file in {folder} holds what the app said at records {from} to {to} of the log; put the files \
+         that are missing back from a copy"
+    )]
+    Missing {
+        /// Where they should be.
+        folder: PathBuf,
+        /// The first record.
+        from: u64,
+        /// The record after the last.
+        to: u64,
+    },
+    /// The archive ends before the log begins.
+    #[error(
+        "the archive is not whole: it has come to record {next}, and the log begins at {first}; what is between was dropped while \
+         nothing wrote an archive"
+    )]
+    Ends {
+        /// Up to where it has the log.
+        next: u64,
+        /// Where the log begins.
+        first: u64,
+    },
+    /// What the data folder says of the archive.
+    #[error("cannot read {path}, which says how far the archive has come: {why}")]
+    Note {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
     },
 }
 
@@ -87,6 +149,26 @@ pub fn read_one<B>(
     read_file(path, &(0..u64::MAX), &mut take)
 }
 
+/// Returns what a file says of itself; `None` for one of an earlier version, which says nothing.
+pub fn imprint(path: &Path) -> Result<Option<Imprint>, ArchiveError> {
+    let builder = guarded(path, || opened(path))?;
+    let pairs = builder.metadata().file_metadata().key_value_metadata();
+    let Some(pair) = pairs.into_iter().flatten().find(|pair| pair.key == imprint::KEY) else { return Ok(None) };
+    let text = pair.value.as_deref().unwrap_or_default();
+    let changed = |_error| ArchiveError::Changed { path: path.to_owned() };
+    // A later version may say other things, but says its format.
+    let Format { format } = serde_json::from_str(text).map_err(changed)?;
+    if format != FORMAT {
+        return Err(ArchiveError::Format { path: path.to_owned(), found: format });
+    }
+    Ok(Some(serde_json::from_str(text).map_err(changed)?))
+}
+
+#[derive(serde::Deserialize)]
+struct Format {
+    format: u32,
+}
+
 /// Returns the files of an app's archive, in order of the log.
 fn files(folder: &Path) -> Result<Vec<ArchiveFile>, ArchiveError> {
     let failed = |source| ArchiveError::Io { path: folder.to_owned(), source };
@@ -114,18 +196,31 @@ fn read_file<B>(
     take: &mut impl FnMut(&[ArchivedRow<'_>]) -> ControlFlow<B>,
 ) -> Result<ControlFlow<B>, ArchiveError> {
     let damaged = |source| ArchiveError::Parquet { path: path.to_owned(), source };
-    let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
-    for batch in builder.with_batch_size(ROWS_AT_ONCE).build().map_err(damaged)? {
-        let batch = batch.map_err(|error| damaged(error.into()))?;
+    let builder = guarded(path, || opened(path))?;
+    let mut batches = guarded(path, || builder.with_batch_size(ROWS_AT_ONCE).build().map_err(damaged))?;
+    while let Some(batch) = guarded(path, || batches.next().transpose().map_err(|error| damaged(error.into())))? {
         let columns = Columns::of(&batch).map_err(|column| ArchiveError::Column { path: path.to_owned(), column })?;
-        let rows: Vec<ArchivedRow<'_>> =
-            (0..batch.num_rows()).map(|row| columns.row(row)).filter(|row| offsets.contains(&row.offset)).collect();
+        let rows: Vec<ArchivedRow<'_>> = guarded(path, || {
+            let rows = (0..batch.num_rows()).map(|row| columns.row(row));
+            Ok(rows.filter(|row| offsets.contains(&row.offset)).collect())
+        })?;
         if let ControlFlow::Break(why) = take(&rows) {
             return Ok(ControlFlow::Break(why));
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+fn opened(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, ArchiveError> {
+    let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
+    let damaged = |source| ArchiveError::Parquet { path: path.to_owned(), source };
+    ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)
+}
+
+/// Does what bytes that were changed may lead astray: where the library that reads Parquet trusts them, it panics.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArchiveError>) -> Result<T, ArchiveError> {
+    let read = catch_unwind(AssertUnwindSafe(read));
+    read.unwrap_or_else(|_panic| Err(ArchiveError::Changed { path: path.to_owned() }))
 }
 
 /// The columns of some rows, by name.
@@ -217,7 +312,7 @@ impl<'b> Columns<'b> {
             message_id: self.message_id.at(row),
             derived_message_id: self.derived_message_id.at(row),
             received_at: micros(self.received_at),
-            remaining: remaining.is_valid(row).then(|| (remaining.value(row) * 1e6).round() as i64),
+            remaining: remaining.is_valid(row).then(|| in_micros(remaining.value(row))),
             player: self.player.at(row),
             device: self.device.at(row),
             platform: self.platform.at(row),

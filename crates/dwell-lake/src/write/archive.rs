@@ -1,5 +1,7 @@
 //! Events out of a server's log, as they stay: columns that `dwell sessions` finds by name.
 
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
@@ -10,7 +12,9 @@ use arrow_array::types::Int32Type;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use dwell_core::event::EventKind;
 
-use super::events::{Gather, time_type, word_type};
+use super::WriteError;
+use super::events::{Gather, ParquetRows, RowWriter, time_type, word_type};
+use crate::imprint::{Digest, Imprint, in_micros, in_seconds};
 
 /// An event that a server accepted. Times are microseconds since 1970 in UTC.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,37 @@ pub struct ArchivedRow<'a> {
     pub linked_id: Option<&'a str>,
     /// Where it stands in the log.
     pub offset: u64,
+}
+
+/// One file of an app's archive on its way.
+pub struct ArchiveWriter {
+    rows: Box<ParquetRows<ArchiveColumns>>,
+    digest: Digest,
+}
+
+impl ArchiveWriter {
+    /// Begins one; `path` is how it is called where something goes wrong.
+    pub fn begin(path: PathBuf, out: Box<dyn Write + Send>) -> Result<Self, WriteError> {
+        let rows = Box::new(ParquetRows::new(path, out, ArchiveColumns::default())?);
+        Ok(ArchiveWriter { rows, digest: Digest::default() })
+    }
+
+    /// Takes the next event, in the order of the log.
+    pub fn take(&mut self, row: &ArchivedRow<'_>) -> Result<(), WriteError> {
+        // As it will be read: what plays for longer than 71 years may lose a microsecond.
+        let remaining = row.remaining.map(|micros| in_micros(in_seconds(micros)));
+        self.digest.take(&ArchivedRow { remaining, ..*row });
+        self.rows.take(row)
+    }
+
+    /// Ends the file, which says of itself for which part of the log it stands, unless that is not known.
+    pub fn end(mut self, stands_for: Option<Imprint>) -> Result<(), WriteError> {
+        if let Some(imprint) = stands_for {
+            let (events, digest) = self.digest.end();
+            self.rows.says(Imprint { events, digest, ..imprint }.written());
+        }
+        RowWriter::<ArchivedRow<'_>>::finish(self.rows)
+    }
 }
 
 /// Such events in columns.
@@ -101,8 +136,7 @@ impl<'a> Gather<ArchivedRow<'a>> for ArchiveColumns {
         self.message_id.append_option(row.message_id);
         self.derived_message_id.append_option(row.derived_message_id);
         self.received_at.append_value(row.received_at);
-        // Seconds, as everywhere in files. A number of microseconds below 2^53 comes back as it was.
-        self.remaining.append_option(row.remaining.map(|micros| micros as f64 / 1e6));
+        self.remaining.append_option(row.remaining.map(in_seconds));
         self.player.append_option(row.player);
         self.device_id.append_option(row.device);
         self.platform.append_option(row.platform);

@@ -15,6 +15,7 @@ use dwell_core::time::Timestamp;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use crate::write::WriteError;
@@ -156,6 +157,11 @@ impl<G> ParquetRows<G> {
         let writer = ArrowWriter::try_new(out, gather.schema(), Some(properties.build()))
             .map_err(|source| WriteError::Parquet { path: path.clone(), source })?;
         Ok(ParquetRows { path, writer, gather, rows: 0 })
+    }
+
+    /// Has the file say something of itself, beside its rows.
+    pub(super) fn says(&mut self, what: KeyValue) {
+        self.writer.append_key_value_metadata(what);
     }
 
     fn flush<R>(&mut self) -> Result<(), WriteError>

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dwell_core::time::{Span, Timestamp};
 use dwell_engine::Erased;
-use dwell_lake::read::archive;
+use dwell_lake::read::archive::{self, whole};
 use dwell_lake::write::archive::ArchivedRow;
 use dwell_server::erasures::Erasures;
 use dwell_server::left;
@@ -113,12 +113,16 @@ fn write_without(path: &Path, app: &str, erased: &Erased) -> anyhow::Result<u64>
     }
     let folder = path.parent().context("a file of the archive lies in no folder")?;
     let name = path.file_stem().context("a file of the archive has no name")?;
+    let mut imprint = archive::imprint(path)?;
     let mut anew = Rows::begin(folder, Path::new(name))?;
     let mut gone = 0;
-    let written = archive::read_one(path, |rows| {
+    let written = whole::read_as_written(path, imprint.clone().as_ref(), |rows| {
         for row in rows {
             match left(row, app, erased) {
-                None => gone += 1,
+                None => {
+                    gone += 1;
+                    imprint.iter_mut().for_each(|imprint| imprint.remove(row.offset));
+                }
                 Some(row) => match anew.take(&row) {
                     Ok(()) => {}
                     Err(error) => return ControlFlow::Break(error),
@@ -130,7 +134,7 @@ fn write_without(path: &Path, app: &str, erased: &Erased) -> anyhow::Result<u64>
     if let ControlFlow::Break(error) = written {
         return Err(error);
     }
-    anew.end()?;
+    anew.end(imprint)?;
     Ok(gone)
 }
 

@@ -336,7 +336,7 @@ fn log_and_books(data: &Path, quick: bool, findings: &mut Findings) -> bool {
         findings.ok("books", "there are none yet: they are made from the log at the start");
         return false;
     }
-    let anew = "stop the server, move the folder `books` away and start: they are made anew from the log, if it begins at record 0; else restore a backup";
+    let anew = "stop the server, move the folder `books` away and start: they are made anew from the log, if it begins at record 0 or the archive has what was dropped; else restore a backup";
     match DiskBooks::open(&data.join("books"), BooksOptions::default()) {
         Err(error) => findings.fail("books", error.to_string(), anew),
         Ok(books) => {

@@ -37,6 +37,7 @@ use crate::crank::{Between, Crank};
 use crate::disk_space;
 use crate::eraser::Eraser;
 use crate::memory;
+use crate::past::ArchivedPast;
 use crate::policy_file;
 use crate::process;
 use crate::restater::Restater;
@@ -162,6 +163,8 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
     house.process = Arc::new(process::seen);
     let archive_folder = config.log.archive_folder.clone().unwrap_or_else(|| data.join(archive::FOLDER));
     house.archive = archive_folder.clone();
+    let archive_note = data.join(archive::NOTE);
+    house.archive_note = archive_note.clone();
     let why_stopped = stopped.clone();
     house.stopping = stopping.clone();
     house.demo = demo;
@@ -188,10 +191,11 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
     let archive = archived.clone().map(|reached| Archive {
         log: log.clone(),
         data: data.clone(),
-        folder: archive_folder,
+        folder: archive_folder.clone(),
         every: config.log.archive_every,
         erasures: erasures.clone(),
         reached,
+        note: Mutex::default(),
         clock: steady,
         stop: stop.clone(),
     });
@@ -215,6 +219,7 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
         policies: policies.clone(),
         registry: registry.clone(),
         log: log.clone(),
+        archive: (archive_folder.clone(), archive_note.clone()),
         erasures: erasures.clone(),
         rules: rules.clone(),
         shown: house.restating.clone(),
@@ -234,7 +239,8 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
         mistake: None,
     };
     let mut between = Between { restater, eraser, sweeper };
-    let mut worker = Worker::new(log, books, rules, WorkerOptions::within(cache_bytes));
+    let past = Box::new(ArchivedPast::of_all(archive_folder, archive_note));
+    let mut worker = Worker::new(log, books, rules, WorkerOptions::within(cache_bytes)).with_past(past);
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
         move || {
             let why = match catch_unwind(AssertUnwindSafe(|| crank.turn(&mut worker, &mut between))) {

@@ -11,6 +11,7 @@ mod fates;
 mod flood;
 mod full_disk;
 mod lab_detail;
+mod past;
 mod policy_preview;
 mod retention;
 mod socket;

@@ -12,12 +12,12 @@ use crate::retention::{age, segments};
 use crate::support::{Server, dwell};
 
 /// What holds, and what might: every part of it that the live server obeys.
-const BEFORE: &str = "timeout = \"30m\"\nbackground_timeout = \"10m\"\n[platforms]\nweb = \"40m\"\n";
-const AFTER: &str = "timeout = \"20m\"\nbackground_timeout = \"3m\"\nplaying_patience = \"5m\"\nallowed_lateness = \"30h\"\n\
+pub const BEFORE: &str = "timeout = \"30m\"\nbackground_timeout = \"10m\"\n[platforms]\nweb = \"40m\"\n";
+pub const AFTER: &str = "timeout = \"20m\"\nbackground_timeout = \"3m\"\nplaying_patience = \"5m\"\nallowed_lateness = \"30h\"\n\
                      [platforms]\nweb = \"10m\"\nios = \"25m\"\n[users]\nuser7 = \"2h\"\nbo = \"1m\"\n";
 
 /// So many events come twice.
-const COPIES: usize = 40;
+pub const COPIES: usize = 40;
 
 /// Asks until what a policy would do was counted up to the last event.
 fn previewed(server: &Server, text: &str) -> Value {
@@ -81,7 +81,7 @@ fn agree(told: &Value, side: &str, file: &Value) {
 
 /// Twenty-four visits of 150 people and what is hard among them: links, devices that change hands, lateness, copies, playing,
 /// the background.
-fn events() -> Vec<Value> {
+pub fn events() -> Vec<Value> {
     let now = jiff::Timestamp::now();
     let padding = "x".repeat(300);
     let mut all = Vec::new();
@@ -137,7 +137,7 @@ fn events() -> Vec<Value> {
 }
 
 /// The events as a file: somebody has put the person in the place of the id, and when each came in.
-fn as_in_a_file(events: &[Value]) -> Vec<Value> {
+pub fn as_in_a_file(events: &[Value]) -> Vec<Value> {
     let received_at = jiff::Timestamp::now().to_string();
     let mut known = events.to_vec();
     for event in &mut known {

@@ -104,7 +104,12 @@ impl Server {
 
     /// Sends a batch, and returns the status; 0 when nobody answered.
     pub fn send(&self, events: &[Value]) -> u16 {
-        let body = json!({ "writeKey": self.write_key, "batch": events }).to_string();
+        self.send_as(&self.write_key, events)
+    }
+
+    /// The same to another app.
+    pub fn send_as(&self, write_key: &str, events: &[Value]) -> u16 {
+        let body = json!({ "writeKey": write_key, "batch": events }).to_string();
         let sent = self.agent.post(format!("http://{}/v1/batch", self.address)).send(body);
         sent.map_or(0, |answer| answer.status().as_u16())
     }
@@ -143,6 +148,22 @@ impl Server {
         let mut answer = asked.unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Puts a version of the policy, or has the history counted anew, with a key of one's own.
+    pub fn change_policy(&self, key: &str, path: &str, replaces: u32, body: &Value) -> (u16, Value) {
+        let (to, bearer) = (format!("http://{}{path}", self.address), format!("Bearer {key}"));
+        let asked = if path == "/v1/policy" { self.agent.put(to) } else { self.agent.post(to) };
+        let asked = asked.header("authorization", bearer).header("if-match", format!("\"{replaces}\""));
+        let mut answer = asked.send(body.to_string()).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Kills it as a crash would.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     /// Makes a secret key with a scope.

@@ -2001,7 +2001,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The log has let go of its beginning, so that the whole history cannot be counted anew. */
+        /** @description The log has let go of its beginning, and the archive does not hold all of it, so that the whole history cannot be counted anew. */
         LogDropped: {
             headers: {
                 [name: string]: unknown;
