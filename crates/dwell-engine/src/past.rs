@@ -38,6 +38,14 @@ impl Found {
         log.into_iter().flatten().chain(past.into_iter().flatten())
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Found::Log(records) => records.len(),
+            Found::Past(kept) => kept.records.len(),
+        }
+    }
+
     /// Where to go on reading.
     pub fn next(&self) -> Offset {
         match self {

@@ -189,7 +189,7 @@ impl Worker {
             Err(EngineError::Store(StoreError::Quarantined { offsets })) => return self.skip(up_to(offsets.end)),
             found => found?,
         };
-        let mut events = Vec::new();
+        let mut events = Vec::with_capacity(found.len());
         for (offset, bytes) in found.iter().filter(|(offset, _)| end.is_none_or(|end| *offset < end)) {
             events.push(Heading::read(offset, bytes)?);
         }
