@@ -20,6 +20,7 @@ use dwell_store::Batch;
 use tracing::{Instrument, trace_span};
 
 use crate::House;
+use crate::arrivals;
 use crate::auth::{presented_key, writer_of};
 use crate::body::read;
 use crate::policy::words_of;
@@ -67,7 +68,7 @@ async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem
     let received_at = (house.clock)();
     let open = match envelope::open(&body, house.limits.batch_bytes) {
         Ok(open) => open,
-        Err(error) => return Ok(refuse_body(house, app.as_deref(), &error)),
+        Err(error) => return Ok(refuse_body(house, app.as_deref(), received_at, &error)),
     };
     let words = app.as_deref().map(|app| words_of(house, app, received_at)).transpose()?.unwrap_or_default();
     let mut decoded = segment::decode(&open, endpoint, received_at, &house.limits, &words);
@@ -86,6 +87,7 @@ async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem
     if let Some(rejection) = whole {
         house.counts.receive(&app, 1);
         house.counts.reject(&app, rejection.reason.word(), 1);
+        arrivals::note_rejection(house, &app, received_at, rejection);
         return Ok(json(status_of(rejection), answer::failure(rejection)));
     }
     let duplicates = keep(house, &app, &decoded, received_at).await?;
@@ -96,6 +98,7 @@ async fn take(house: &House, request: Request<Body>) -> Result<Response, Problem
     }
     let accepted = decoded.events.len() - duplicates.len();
     house.counts.accept(&app, accepted as u64);
+    arrivals::note(house, &app, received_at, &decoded, &duplicates);
     let fates = Fates { accepted, duplicates: &duplicates, rejections: &decoded.rejections };
     Ok(json(StatusCode::OK, answer::success(&fates)))
 }
@@ -147,10 +150,11 @@ fn record_of<'a>(app: &'a str, event: &'a Event<'_>) -> Record<'a> {
     }
 }
 
-fn refuse_body(house: &House, app: Option<&App>, error: &EnvelopeError) -> Response {
+fn refuse_body(house: &House, app: Option<&App>, received_at: Timestamp, error: &EnvelopeError) -> Response {
     if let Some(app) = app {
         house.counts.receive(app.id.as_str(), 1);
         house.counts.reject(app.id.as_str(), error.word(), 1);
+        arrivals::note_unopened(house, app.id.as_str(), received_at, error);
     }
     match error {
         EnvelopeError::TooLarge { .. } => Problem::too_large(house.limits.batch_bytes).into_response(),

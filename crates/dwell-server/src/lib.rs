@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod arrivals;
 mod auth;
 mod body;
 mod dashboard;
@@ -55,6 +56,7 @@ use dwell_policy::policies::{Base, Policies};
 use dwell_store::Log;
 use tower_http::compression::CompressionLayer;
 
+use crate::arrivals::Arrivals;
 pub use crate::demo::Demo;
 use crate::detail::Details;
 pub use crate::detail::preview::preview_of;
@@ -125,6 +127,7 @@ pub struct House {
     pub connections: Arc<door::Connections>,
     /// What of traces was sent to a collector, where there is one.
     pub traced: Arc<Traced>,
+    arrivals: Arrivals,
     counts: Counts,
     traffic: Traffic,
     gate: Gate,
@@ -203,6 +206,7 @@ impl House {
             process: Arc::new(|| None),
             connections: Arc::default(),
             traced: Arc::default(),
+            arrivals: Arrivals::default(),
             counts: Counts::default(),
             traffic: Traffic::default(),
             gate: Gate::default(),
@@ -213,7 +217,7 @@ impl House {
 }
 
 /// Everything that is read, each on its own path. `openapi.json` describes the same, and a test compares them.
-fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 22] {
+fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 23] {
     [
         ("/healthz", get(api::health)),
         ("/readyz", get(api::ready)),
@@ -222,6 +226,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<House>>); 22] {
         ("/openapi.json", get(document::openapi)),
         ("/docs", get(document::docs)),
         ("/v1/app", get(api::app)),
+        ("/v1/arrivals", get(arrivals::arrivals)),
         ("/v1/series", get(api::series)),
         ("/v1/overview", get(overview::overview)),
         // The longest answer there is. It holds numbers only, so that its length tells nothing of a secret.

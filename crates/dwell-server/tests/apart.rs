@@ -22,9 +22,10 @@ use tower::ServiceExt;
 const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
 /// Every route that tells of an app, for a user whom only the other app knows.
-const READ: [&str; 8] = [
+const READ: [&str; 9] = [
     "/v1/overview?days=2&last=today",
     "/v1/app",
+    "/v1/arrivals",
     "/v1/users",
     "/v1/users/secret-ada",
     "/v1/users/secret-ada/sessions",
@@ -239,6 +240,10 @@ async fn how_an_app_is_run_is_seen_by_those_who_run_it() {
 #[tokio::test]
 async fn nobody_reads_what_is_not_theirs() {
     let street = Street::build();
+    // What comes in by the door is seen by whoever reads what came in.
+    let said = Body::from(r#"{"userId":"secret-ada","event":"secret-event"}"#);
+    let (status, _) = street.ask_by("POST", &format!("/v1/track?writeKey={}", street.keys[0].1), None, said).await;
+    assert_eq!(status, StatusCode::OK);
     for path in READ {
         let (status, body) = street.ask(path, Some(&street.ours)).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body}");

@@ -1,5 +1,6 @@
 //! What is told to who sends an event twice, and that nobody is told of a duplicate which the engine would have counted.
 
+#[expect(dead_code, reason = "others ask for more")]
 mod street;
 
 use std::sync::atomic::AtomicBool;

@@ -27,13 +27,14 @@ const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 const PASSWORD: &str = "correct horse battery";
 
 /// What each route needs of somebody who signed in: method, path, and the scope within an app.
-const ROUTES: [(&str, &str, Scope); 28] = [
+const ROUTES: [(&str, &str, Scope); 29] = [
     ("GET", "/v1/keys", Scope::AdminApp),
     ("POST", "/v1/keys", Scope::AdminApp),
     ("POST", "/v1/keys/{label}/rotate", Scope::AdminApp),
     ("POST", "/v1/keys/{label}/revoke", Scope::AdminApp),
     ("GET", "/v1/overview", Scope::Read),
     ("GET", "/v1/app", Scope::Read),
+    ("GET", "/v1/arrivals", Scope::Read),
     ("GET", "/v1/users", Scope::Read),
     ("GET", "/v1/users/{user}", Scope::Read),
     ("DELETE", "/v1/users/{user}", Scope::AdminApp),

@@ -144,8 +144,13 @@ impl Street {
 
     /// Sends a body, and lets it come as far as it can while the log commits nothing.
     pub fn begin(&self, app: usize, messages: &[Value]) -> Begun {
+        self.begin_with(app, json!({ "batch": messages }).to_string())
+    }
+
+    /// The same with any text.
+    pub fn begin_with(&self, app: usize, text: String) -> Begun {
         let request = Request::post(format!("/v1/batch?writeKey={}", self.apps[app].write_key));
-        let request = request.body(Body::from(json!({ "batch": messages }).to_string())).unwrap();
+        let request = request.body(Body::from(text)).unwrap();
         let router = router(self.house.clone());
         let mut answer = Box::pin(async move { router.oneshot(request).await.unwrap() });
         let ready = match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -176,6 +181,14 @@ impl Street {
         let (accepted, duplicates) = fates(&body);
         assert_eq!(received, accepted + duplicates.len() as u64 + rejected, "{body}");
         (accepted, duplicates)
+    }
+
+    /// What came in lately, the latest first.
+    pub async fn arrivals(&self, app: usize) -> Vec<Value> {
+        let (status, body) = self.ask(app, "GET", "/v1/arrivals").await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        body["arrivals"].as_array().unwrap().clone()
     }
 
     pub fn numbers(&self, app: usize) -> Numbers {
