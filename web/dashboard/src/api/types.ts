@@ -139,6 +139,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/arrivals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The latest messages that came in, and what their sender was told of each.
+         * @description At most the last 100 of the app since the start of the server, and of one body its last 20, in a row: what came before a gap is left out. They are in memory only, and are forgotten when somebody of the app is erased. What the engine made of all events is told by `/v1/app`.
+         */
+        get: operations["listArrivals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/apps": {
         parameters: {
             query?: never;
@@ -1274,6 +1294,37 @@ export interface components {
                 duplicate: number;
                 late: number;
             };
+        };
+        Arrivals: {
+            /** @description How many are kept at most. */
+            kept: number;
+            arrivals: {
+                /** @description Counted from 1 since the start of the server. */
+                number: number;
+                /** Format: date-time */
+                received_at: string;
+                /**
+                 * @description How it was said. RudderStack speaks Segment's.
+                 * @enum {string}
+                 */
+                dialect: "segment";
+                /** @description Of the message: track, page, identify and so on. Null where it could not be read. */
+                type: string | null;
+                /** @description What it is to a session: opened, action, playing_started, silent and so on. */
+                kind: string | null;
+                /** @description Whose it is; at most 200 characters. */
+                user: string | null;
+                /** @description What the client called it; at most 200 characters. */
+                event: string | null;
+                /** Format: date-time */
+                happened_at: string | null;
+                /** @enum {string} */
+                fate: "accepted" | "duplicate" | "rejected";
+                /** @description Of a rejection, one word. */
+                reason: string | null;
+                /** @description Of a rejection, a sentence: where, what stood there, how to mend it. */
+                why: string | null;
+            }[];
         };
         Series: {
             metric: string;
@@ -2412,6 +2463,32 @@ export interface operations {
             401: components["responses"]["NoKey"];
             403: components["responses"]["MayNotRead"];
             503: components["responses"]["StoreCannot"];
+        };
+    };
+    listArrivals: {
+        parameters: {
+            query?: {
+                /** @description Which app, by its id. Only the admin key and people who signed in need it: every other key belongs to one app. */
+                app?: components["parameters"]["App"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest messages, the latest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Arrivals"];
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["NoKey"];
+            403: components["responses"]["MayNotRead"];
         };
     };
     getApps: {

@@ -157,6 +157,23 @@ describe('ways through the screens', { timeout: 240_000 }, () => {
     await page.browserContext().close()
   })
 
+  test('an engineer sees each message arrive, and what its sender was told', async () => {
+    const page = await open({ hash: '#/live', locale: 'ko' })
+    await page.waitForSelector('[data-fate=joined]')
+    const said = { type: 'track', userId: 'newcomer', event: 'Song Played', messageId: 'arrives once' }
+    const answer = await fetch(`${dwell.url}/v1/batch?writeKey=${dwell.apps.Reader.writeKey}`, {
+      method: 'POST', body: JSON.stringify({ batch: [said, said, { type: 'track', event: 'Whose' }] }),
+    })
+    assert.deepEqual(await answer.json().then(({ accepted, duplicate, rejected }) => [accepted, duplicate, rejected]), [1, 1, 1])
+    await page.waitForFunction(() => document.querySelector('tr[data-told]')?.dataset.told === 'rejected')
+    const rows = await page.$$eval('tr[data-told]', (rows) => rows.slice(0, 3).map((row) => [...row.cells].slice(1).map((cell) => cell.textContent.trim())))
+    assert.deepEqual(rows[2], ['newcomer', 'Song Played', 'Segment', '접수'])
+    assert.deepEqual(rows[1], ['newcomer', 'Song Played', 'Segment', '중복'])
+    assert.match(rows[0].at(-1), /^거부: missing_user ?message 2: /)
+    assert.deepEqual(page.trouble, [])
+    await page.browserContext().close()
+  })
+
   test('where the server is gone the screens say so in both languages, keep what they have, and go on when it is back', async () => {
     for (const [locale, gone] of [['en', 'cannot be reached'], ['ko', '연결할 수 없습니다']]) {
       for (const [hash, there] of [['#/overview?days=28&last=today', 'canvas'], ['#/live', '[data-fate]'], [`#/users/${encodeURIComponent(somebody)}`, '.lanes g']]) {
