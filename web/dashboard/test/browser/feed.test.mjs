@@ -13,7 +13,8 @@ import { after, before, describe, test } from 'node:test'
 import { openBrowser, openPage, sleep, until } from './house.mjs'
 
 const BINARY = path.resolve(process.env.DWELL ?? '../../target/release/dwell')
-const DAYS = ['--users', '600', '--days', '10', '--seed', '3']
+/** So many that most of them are not told yet when the demo is stopped, however late that is seen. */
+const DAYS = ['--users', '600', '--days', '40', '--seed', '3']
 /** How long a past may take to be told, and a feed to be swept: it is looked once a minute what has grown old. In milliseconds. */
 const LONG = 120_000
 
