@@ -228,14 +228,7 @@ impl Visitor for Comparing<'_> {
         match &user.events {
             Events::Known { events, message_ids } => self.known(user.id, events, message_ids),
             Events::Actions(moments) => {
-                let event = |at: &Timestamp| WideEvent {
-                    activity: Activity::new(*at, EventKind::Action),
-                    name: 0,
-                    by: 0,
-                    truth: 0,
-                    received_at: None,
-                    message_id: (0, 0),
-                };
+                let event = |at: &Timestamp| WideEvent::of(Activity::new(*at, EventKind::Action));
                 let events: Vec<WideEvent> = moments.iter().map(event).collect();
                 self.known(user.id, &events, &[]);
             }

@@ -274,8 +274,7 @@ impl Room {
 }
 
 fn an_action(at: i64) -> WideEvent {
-    let activity = Activity::new(Timestamp::from_micros(at), EventKind::Action);
-    WideEvent { activity, name: 0, by: 0, truth: 0, received_at: None, message_id: (0, 0) }
+    WideEvent::of(Activity::new(Timestamp::from_micros(at), EventKind::Action))
 }
 
 /// Returns the users' numbers in the order of their ids.

@@ -26,8 +26,7 @@ const PACE: Span = Span::from_micros(100_000);
 
 /// How often the books are made durable by themselves.
 const SYNC_EVERY: Span = Span::from_secs(10);
-/// The same while the engine is behind: of somebody who does something in each of several turns, only the last book is then
-/// written, and the engine waits for the disk less often. The log has it all.
+/// The same while the engine is behind: it waits for the disk less often then. The log has it all.
 const SYNC_BEHIND_EVERY: Span = Span::from_secs(60);
 
 /// How often the age of the log is looked at.

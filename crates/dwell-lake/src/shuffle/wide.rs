@@ -23,6 +23,13 @@ pub struct WideEvent {
 }
 
 impl WideEvent {
+    /// Returns an event of which only the activity is known.
+    #[must_use]
+    #[inline]
+    pub const fn of(activity: Activity) -> Self {
+        WideEvent { activity, name: 0, by: 0, truth: 0, received_at: None, message_id: (0, 0) }
+    }
+
     /// Returns the message id; empty when it has none.
     #[must_use]
     #[inline]
@@ -106,14 +113,8 @@ fn read_one(bytes: &mut &[u8], message_ids: &mut Vec<u8>) -> Option<(u32, WideEv
     let at = i64::from_le_bytes(take(bytes)?);
     let [kind, has] = take(bytes)?;
     let kind = *EventKind::ALL.get(usize::from(kind))?;
-    let mut event = WideEvent {
-        activity: Activity::new(Timestamp::from_micros(at), kind),
-        name: 0,
-        by: 0,
-        truth: 0,
-        received_at: None,
-        message_id: (message_ids.len(), 0),
-    };
+    let activity = Activity::new(Timestamp::from_micros(at), kind);
+    let mut event = WideEvent { message_id: (message_ids.len(), 0), ..WideEvent::of(activity) };
     if has & HAS_REMAINING != 0 {
         event.activity.remaining = Some(Span::from_micros(i64::from_le_bytes(take(bytes)?)));
     }
