@@ -167,8 +167,15 @@ impl Timeout {
     #[must_use]
     #[inline]
     pub const fn reached_by(gap: Span) -> u32 {
-        let seconds = gap.whole_secs();
-        if seconds < Timeout::LONGEST.as_secs() as i64 { seconds as u32 } else { Timeout::LONGEST.as_secs() }
+        Timeout::reached_by_micros(gap.as_micros().cast_unsigned())
+    }
+
+    /// Returns how many of all timeouts a silence of so many microseconds reaches, as [`Timeout::reached_by`] does.
+    #[must_use]
+    #[inline]
+    pub(crate) const fn reached_by_micros(gap: u64) -> u32 {
+        let seconds = gap / MICROS_PER_SECOND.cast_unsigned();
+        if seconds < Timeout::LONGEST.as_secs() as u64 { seconds as u32 } else { Timeout::LONGEST.as_secs() }
     }
 }
 

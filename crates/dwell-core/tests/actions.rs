@@ -46,13 +46,34 @@ fn moments() -> impl Strategy<Value = Vec<Timestamp>> {
 fn many_moments() -> impl Strategy<Value = Vec<Timestamp>> {
     let seconds = prop_oneof![Just(0), Just(3), Just(60), Just(2_000), 0i64..100, 0i64..100_000, Just(86_400)];
     let gap = (seconds, 0i64..2).prop_map(|(seconds, micros)| seconds * 1_000_000 + micros);
-    prop::collection::vec(gap, 0..300).prop_map(|gaps| {
+    prop::collection::vec(gap, 0..700).prop_map(|gaps| {
         gaps.iter()
             .scan(0, |now, gap| {
                 *now += gap;
                 Some(at(*now))
             })
             .collect()
+    })
+}
+
+/// Gaps that grow and shrink over and over, so that blocks of them leave nearly all, and whole users of gaps alike.
+fn ramps() -> impl Strategy<Value = Vec<Timestamp>> {
+    let ramp = (0u32..66, 0u32..66, 1u32..4);
+    (prop::collection::vec(ramp, 0..30), 0usize..4).prop_map(|(ramps, repeated)| {
+        let mut now = 0;
+        let mut moments = vec![at(now)];
+        for _ in 0..repeated {
+            for (from, to, step) in &ramps {
+                let up = (*from..*to).step_by(*step as usize);
+                let down = (*to..*from).rev().step_by(*step as usize);
+                for exponent in up.chain(down) {
+                    // From a second to a day and more: a fifth longer each.
+                    now += (1_000_000.0 * 1.2f64.powi(exponent as i32)) as i64;
+                    moments.push(at(now));
+                }
+            }
+        }
+        moments
     })
 }
 
@@ -86,7 +107,7 @@ proptest! {
 
     #[test]
     fn actions_go_into_the_lab_alike(
-        users in prop::collection::vec(prop_oneof![moments(), many_moments()], 0..4),
+        users in prop::collection::vec(prop_oneof![moments(), many_moments(), ramps()], 0..4),
         grid in grids(),
         numbers in prop::collection::vec(prop_oneof![1u32..4, 4u32..100], 0..5),
         kind in 0u8..8,

@@ -10,8 +10,9 @@ pub struct GapLedger {
     always: u64,
     /// At `s`: what happens when timeouts pass `s` seconds.
     at: Vec<Passing>,
-    /// At `s`: gaps between two actions that are not in `at` yet. One number for each second keeps more of the table in the
-    /// cache, and is added to in one step: most gaps are as long as one of the last few, whose sum is not there yet.
+    /// At `s`: gaps between two actions that are not in `at` yet; the last are those that all timeouts reach. One number for
+    /// each second keeps more of the table in the cache, and is added to in one step: most gaps are as long as one of the
+    /// last few, whose sum is not there yet.
     loose: Vec<Loose>,
     /// No more gaps than these are loose.
     noted: u32,
@@ -24,6 +25,7 @@ struct Loose(u64);
 /// In these bits there is room for the microseconds of 2^20 gaps, each less than 2^20; before there are so many, they
 /// are settled.
 const LOOSE_BITS: u32 = 40;
+const MOST_BEYOND: u64 = (1 << 20) - 1;
 const SETTLED_AT: u32 = 1 << 19;
 
 impl Loose {
@@ -32,9 +34,14 @@ impl Loose {
         self.0 += (1 << LOOSE_BITS) + beyond;
     }
 
+    /// Returns how many there are.
+    const fn gaps(self) -> u64 {
+        self.0 >> LOOSE_BITS
+    }
+
     /// Returns them as what they do to sessions.
     const fn passing(self, seconds: usize) -> Passing {
-        let gaps = self.0 >> LOOSE_BITS;
+        let gaps = self.gaps();
         let beyond = self.0 & ((1 << LOOSE_BITS) - 1);
         Passing { gaps, growth: (gaps * seconds as u64 * MICROS_PER_SECOND + beyond).cast_signed() }
     }
@@ -78,7 +85,7 @@ impl Passing {
 
 impl PartialEq for GapLedger {
     fn eq(&self, other: &Self) -> bool {
-        self.always == other.always && self.passings().eq(other.passings())
+        self.sessions_always() == other.sessions_always() && self.passings().eq(other.passings())
     }
 }
 
@@ -91,7 +98,7 @@ impl Default for GapLedger {
         GapLedger {
             always: 0,
             at: alloc::vec![Passing::default(); ALL],
-            loose: alloc::vec![Loose::default(); ALL],
+            loose: alloc::vec![Loose::default(); ALL + 1],
             noted: 0,
         }
     }
@@ -112,19 +119,21 @@ impl GapLedger {
         }
     }
 
-    /// Notes a gap between two actions that was expected: it parts two sessions, or nothing.
+    /// Notes a gap between two actions that was expected, of so many microseconds: it parts two sessions, or nothing.
     #[inline]
-    pub fn part(&mut self, at: u32, gap: Span) {
-        match self.loose.get_mut(at as usize) {
-            // A gap reaches its whole seconds; where only a longer one does, it may have a second beyond them.
-            Some(loose) => loose.add(gap.as_micros().cast_unsigned() - u64::from(at) * MICROS_PER_SECOND),
-            None => self.always += 1,
+    pub fn part(&mut self, at: u32, gap: u64) {
+        if let Some(loose) = self.loose.get_mut(at as usize) {
+            // A gap reaches its whole seconds; where only a longer one does, it may have a second beyond them. Of a gap that
+            // all timeouts reach, nobody asks how long it is.
+            loose.add(gap.wrapping_sub(u64::from(at) * MICROS_PER_SECOND) & MOST_BEYOND);
         }
     }
 
     /// Moves what is loose to where it has more room.
     #[cold]
     fn settle(&mut self) {
+        self.always = self.sessions_always();
+        self.loose[ALL] = Loose::default();
         for (second, (passing, loose)) in self.at.iter_mut().zip(&mut self.loose).enumerate() {
             *passing = passing.and(core::mem::take(loose).passing(second));
         }
@@ -161,7 +170,7 @@ impl GapLedger {
 
     /// Adds what another ledger holds.
     pub fn merge(&mut self, other: &GapLedger) {
-        self.always += other.always;
+        self.always += other.sessions_always();
         for (mine, theirs) in self.at.iter_mut().zip(other.passings()) {
             *mine = mine.and(theirs);
         }
@@ -170,7 +179,7 @@ impl GapLedger {
     /// Returns the curve: one point for every whole second from 1 s to 24 h, in order.
     #[must_use]
     pub fn curve(&self) -> Vec<CurvePoint> {
-        let mut sessions = self.always + self.gaps().sum::<u64>();
+        let mut sessions = self.sessions_always() + self.gaps().sum::<u64>();
         let mut total = 0i64;
         let mut curve = Vec::with_capacity(ALL);
         for passing in self.passings() {
@@ -190,7 +199,7 @@ impl GapLedger {
 
     /// Returns how many sessions no timeout joins to an earlier one: users and forced breaks.
     #[must_use]
-    pub const fn sessions_always(&self) -> u64 {
-        self.always
+    pub fn sessions_always(&self) -> u64 {
+        self.always + self.loose[ALL].gaps()
     }
 }

@@ -422,15 +422,10 @@ impl Lengths {
     }
 }
 
-/// Returns places `from..to` of the grid as bits.
+/// Returns places `from..to` of the grid as bits, at least one.
 #[inline]
 const fn places(from: u8, to: u8) -> u64 {
-    below_places(to) & !below_places(from)
-}
-
-#[inline]
-const fn below_places(place: u8) -> u64 {
-    if place < 64 { (1 << place) - 1 } else { u64::MAX }
+    (u64::MAX >> ((64 - (to - from)) % 64)) << (from % 64)
 }
 
 /// Returns the bucket of a length: 64 to the octave.

@@ -21,6 +21,32 @@ pub struct Milestones {
 
 const ALL: usize = Timeout::LONGEST.as_secs() as usize;
 
+/// So many gaps at most are put in order at once.
+const RANKED: usize = 16;
+
+/// Puts at most [`RANKED`] gaps in order, the longest first; what is left of the places is 0.
+///
+/// The place of each is how many are longer: all comparisons are made and none is guessed, which few gaps can afford.
+#[inline]
+fn longest_first(gaps: &[u32]) -> [u32; RANKED] {
+    // No two are alike: below the gap stands its number.
+    let mut keys: [i32; RANKED] = core::array::from_fn(|number| number as i32);
+    for (key, gap) in keys.iter_mut().zip(gaps) {
+        *key += (*gap as i32) << RANKED.ilog2();
+    }
+    let mut longer = [0i32; RANKED];
+    for other in keys {
+        for (longer, key) in longer.iter_mut().zip(keys) {
+            *longer += i32::from(key < other);
+        }
+    }
+    let mut sorted = [0; RANKED];
+    for (longer, key) in longer.iter().zip(keys) {
+        sorted[*longer as usize % RANKED] = (key >> RANKED.ilog2()) as u32;
+    }
+    sorted
+}
+
 /// Returns which gaps change nothing before any is kept: those that part nothing, and all where none are kept.
 const fn lowest(most: usize) -> u32 {
     if most == 0 { ALL as u32 - 1 } else { 0 }
@@ -68,6 +94,28 @@ impl Milestones {
     /// Returns how many of the user's gaps may decide: of any gaps, only so many of the longest need to be noted.
     pub(crate) const fn most(&self) -> usize {
         self.most
+    }
+
+    /// Returns how many timeouts the shortest gap reaches that may still change anything.
+    pub(crate) const fn least(&self) -> u32 {
+        self.floor + 1
+    }
+
+    /// Notes gaps between actions, in any order, by the timeouts that they reach.
+    #[inline]
+    pub(crate) fn part_all(&mut self, gaps: &[u32]) {
+        if RANKED < gaps.len() || !self.gaps.is_empty() {
+            return gaps.iter().for_each(|reached| self.part(*reached));
+        }
+        // Those that all timeouts reach come first, and those that change nothing come last.
+        let sorted = longest_first(gaps);
+        let always = sorted.iter().filter(|reached| **reached as usize == ALL).count();
+        let decisive = sorted.iter().filter(|reached| self.floor < **reached).count();
+        self.always += always as u32;
+        self.gaps.extend_from_slice(&sorted[always..decisive.min(always + self.most).max(always)]);
+        if self.gaps.len() == self.most {
+            self.floor = self.gaps.last().copied().unwrap_or(self.floor);
+        }
     }
 
     /// Notes a gap between two actions: it parts two sessions of the user at hand.

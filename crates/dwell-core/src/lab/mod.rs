@@ -15,6 +15,7 @@ pub mod live;
 pub mod milestones;
 pub mod nested;
 pub mod pattern;
+mod rounds;
 
 use alloc::vec::Vec;
 
@@ -22,11 +23,11 @@ use crate::event::{Activity, EventKind, Weight};
 use crate::policy::{Edge, Standing};
 use crate::presence::{Judge, Presence, Silence};
 use crate::time::{Span, Timeout, Timestamp};
-use block::{Block, LARGEST_BLOCK};
 use ledger::GapLedger;
 use lengths::{Grid, Lengths, Missing, Quantiles};
 use milestones::Milestones;
 use nested::{Nest, Stretch};
+use rounds::Rounds;
 
 /// What every timeout would have done, as far as users were observed.
 #[derive(Clone, Debug)]
@@ -36,9 +37,8 @@ pub struct Lab {
     milestones: Milestones,
     /// For whole seconds.
     nest: Nest,
-    /// For the places of the grid, where a gap between two actions is all that decides in between.
-    actions: Nest,
-    block: Block,
+    /// For users of whom nothing but actions is known.
+    rounds: Rounds,
     activities: u64,
     users: u64,
 }
@@ -72,18 +72,9 @@ impl Lab {
     }
 
     fn empty(lengths: Lengths, milestones: Milestones) -> Self {
-        let actions = Nest::new(lengths.grid().timeouts().len() as u32);
+        let rounds = Rounds::new(lengths.grid().timeouts().len() as u32);
         let nest = Nest::new(Timeout::LONGEST.as_secs());
-        Lab {
-            ledger: GapLedger::default(),
-            lengths,
-            milestones,
-            nest,
-            actions,
-            block: Block::new(),
-            activities: 0,
-            users: 0,
-        }
+        Lab { ledger: GapLedger::default(), lengths, milestones, nest, rounds, activities: 0, users: 0 }
     }
 
     /// Takes all events of one user, in order of (`happened_at`, `message_id`).
@@ -102,36 +93,18 @@ impl Lab {
     /// Takes all moments of a user of whom nothing but actions is known, in order; as [`Lab::observe_user`] would.
     ///
     /// Between two actions a gap parts two sessions, or nothing: so the ledger need not wait for what it joins, and
-    /// only the lengths ask for the nest, on the grid.
+    /// only the lengths ask what lies within what, on the grid.
     pub fn observe_user_of_actions(&mut self, moments: &[Timestamp], standing: &Standing) {
         if !standing.is_plain() {
             let activities: Vec<Activity> = moments.iter().map(|at| Activity::new(*at, EventKind::Action)).collect();
             return self.observe_user(&activities, standing);
         }
-        let Lab { ledger, lengths, milestones, actions, block, .. } = self;
+        let Lab { ledger, lengths, milestones, rounds, .. } = self;
         let Some(first) = moments.first() else { return };
         let edge = standing.rules_at(*first).edge;
-        let mut before = lengths.grid().timeouts().len() as u8;
-        actions.begin(Stretch::starting(*first));
-        let mut from = 0;
-        while from + 1 < moments.len() {
-            let around = &moments[from..moments.len().min(from + LARGEST_BLOCK + 1)];
-            ledger.expect(around.len());
-            block.fill(around.windows(2), |pair| {
-                let gap = pair[1].since(pair[0]);
-                let reached = reached_from(edge, gap);
-                ledger.part(reached, gap);
-                (lengths.grid().up_to(reached), reached)
-            });
-            block.longest(milestones.most(), |reached| milestones.part(reached));
-            let (first_place, last_place) = block.outermost();
-            lengths.add_single(before.min(first_place));
-            before = last_place;
-            block.note(around, actions, lengths);
-            from += LARGEST_BLOCK;
-        }
-        lengths.add_single(before);
-        actions.end(&mut |found| lengths.note_several(found));
+        let shorter = u64::from(edge == Edge::Continues);
+        let reached = |gap: u64| Timeout::reached_by_micros(gap.saturating_sub(shorter));
+        rounds.observe(moments, reached, ledger, lengths, milestones);
         ledger.always();
         milestones.always();
         self.activities += moments.len() as u64;

@@ -119,20 +119,26 @@ impl Gathered {
         let shape = self.shape();
         let mut next = self.counts.clone();
         let far = self.part_from_near(shape, &mut next);
-        let room = self.events() * shape.width.bytes() + order.users.len() * shape.head.bytes() + partitions * HEADS;
-        let mut bytes = Vec::with_capacity(room + far.len() * LONG);
-        let mut ends = Vec::with_capacity(partitions);
+        // Memory that nobody has had yet is nothing already and costs only when it is written to; to have too little would
+        // mean to write it twice.
+        let heads = order.users.len() + self.events() / shape.most() as usize;
+        let room = self.events() * shape.width.bytes() + heads * shape.head.bytes() + partitions * HEADS;
+        let mut bytes = vec![0; room + far.len() * LONG];
+        let (mut end, mut ends) = (0, Vec::with_capacity(partitions));
         let mut far = far.iter().peekable();
         for partition in 0..partitions {
             let users = order.of(partition);
-            let mut events = shape.begin_partition(users, &self.users, &mut next, &mut bytes);
+            let mut events;
+            (end, events) = shape.begin_partition(users, &self.users, &mut next, &mut bytes, end);
             while let Some((place, units)) = far.next_if(|(place, _)| place.partition as usize == partition) {
-                bytes.extend_from_slice(&place.local.to_le_bytes());
-                bytes.extend_from_slice(&units.to_le_bytes());
+                bytes[end..end + 4].copy_from_slice(&place.local.to_le_bytes());
+                bytes[end + 4..end + LONG].copy_from_slice(&units.to_le_bytes());
+                end += LONG;
                 events += 1;
             }
-            ends.push((bytes.len() as u64, events));
+            ends.push((end as u64, events));
         }
+        bytes.truncate(end);
         shape.write(self, &mut next, &mut bytes).then_some(LaidOut { shape, bytes, ends })
     }
 
@@ -252,6 +258,20 @@ impl Head {
             Head::Eight => 8,
         }
     }
+
+    /// Puts a head at the beginning of the bytes, and returns what is behind it.
+    #[inline]
+    fn put(self, head: u64, bytes: &mut [u8]) -> &mut [u8] {
+        // Of a length that is known beforehand, nothing needs to be called to copy it.
+        let head = head.to_le_bytes();
+        let (here, rest) = bytes.split_at_mut(self.bytes());
+        match self {
+            Head::Two => here.copy_from_slice(&head[..2]),
+            Head::Four => here.copy_from_slice(&head[..4]),
+            Head::Eight => here.copy_from_slice(&head),
+        }
+        rest
+    }
 }
 
 /// How many bytes a moment has.
@@ -304,31 +324,36 @@ impl Shape {
         if bits < 32 { 1 << bits } else { u32::MAX }
     }
 
-    /// Appends the heads of a partition and room for the moments, puts the place of each user's moments where the count of
-    /// their events was, and returns how many events there are.
-    fn begin_partition(self, users: &[u32], places: &[Place], counts: &mut [u32], bytes: &mut Vec<u8>) -> u32 {
-        let begin = bytes.len();
-        bytes.extend_from_slice(&[0; HEADS]);
-        let (mut heads, mut events) = (0u32, 0);
+    /// Writes the heads of a partition that begins at `begin`, puts the place of each user's moments where the count of their
+    /// events was, and returns where the moments end and how many events there are.
+    fn begin_partition(
+        self,
+        users: &[u32],
+        places: &[Place],
+        counts: &mut [u32],
+        bytes: &mut [u8],
+        begin: usize,
+    ) -> (usize, u32) {
+        let mut heads = &mut bytes[begin + HEADS..];
+        let (mut heads_there, mut events) = (0u32, 0);
         for user in users {
             let mut left = counts[*user as usize];
             events += left;
             while left != 0 {
                 let told = left.min(self.most());
                 let head = u64::from(places[*user as usize].local) | (u64::from(told - 1) << self.bits);
-                bytes.extend_from_slice(&head.to_le_bytes()[..self.head.bytes()]);
-                heads += 1;
+                heads = self.head.put(head, heads);
+                heads_there += 1;
                 left -= told;
             }
         }
-        bytes[begin..begin + HEADS].copy_from_slice(&heads.to_le_bytes());
-        let mut next = bytes.len() as u32;
+        bytes[begin..begin + HEADS].copy_from_slice(&heads_there.to_le_bytes());
+        let mut next = (begin + HEADS) as u32 + heads_there * self.head.bytes() as u32;
         for user in users {
             let count = &mut counts[*user as usize];
             next += std::mem::replace(count, next) * self.width.bytes() as u32;
         }
-        bytes.resize(next as usize, 0);
-        events
+        (next as usize, events)
     }
 
     /// Writes the moments of all events that have short records, each at the next place of its user. Says whether all
