@@ -18,8 +18,9 @@ POLICY = 'timeout = "2s"\n'
 
 
 class Server:
-    def __init__(self, dwell: Path, folder: Path):
+    def __init__(self, dwell: Path, folder: Path, *settings: str):
         self.dwell = dwell
+        self.settings = settings
         self.data = folder / "data"
         self.policy = folder / "policy.toml"
         self.policy.write_text(POLICY)
@@ -37,7 +38,8 @@ class Server:
 
     def start(self) -> None:
         argv = [str(self.dwell), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"]
-        argv += ["--set", f"sessions.policy={self.policy}"]
+        for setting in (f"sessions.policy={self.policy}", *self.settings):
+            argv += ["--set", setting]
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=self.log, text=True)
         for line in self.process.stdout:
             if line.startswith("dwell listens on http://"):

@@ -3,6 +3,7 @@
 mod clients;
 mod dashboard;
 mod demo;
+mod deploy;
 mod sdk;
 mod torture;
 
@@ -17,6 +18,7 @@ const USAGE: &str = "cargo xtask COMMAND
   demo      builds the SDK, the dashboard and the page of the demo, as far as Node is there, and runs `dwell demo`
   demo-page  the page of the demo: types, tests, and a browser against a running demo (two minutes)
   pictures  the pictures of the guides, made anew: every screen and the page of the demo, in both languages
+  watched   alert rules, board and traces: Prometheus and OpenTelemetry's messages beside a running Dwell (half a minute)
   heavy     the long versions: a million cases of every law, the long oracle (an hour)
   torture   the log and the books through kill -9, power cuts, flips and 200,000 simulated crashes (half an hour)
   bad-builds  builds of the log that are wrong on purpose, each of which the tests must catch (some minutes)
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::start(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("demo-page") => demo::test(),
         Some("pictures") => dashboard::pictures(),
+        Some("watched") => watched(),
         Some("heavy") => heavy(),
         Some("torture") => torture::long(),
         Some("bad-builds") => torture::bad_builds(),
@@ -72,6 +75,7 @@ fn test() -> Done {
     torture::short()?;
     oracle(&[])?;
     clients::run_all()?;
+    deploy::watched()?;
     sdk::run_in(&["chromium"])?;
     dashboard::in_browser("browser")?;
     demo::in_browser()?;
@@ -81,6 +85,11 @@ fn test() -> Done {
 fn clients() -> Done {
     cargo(&["build", "--release", "--package", "dwell"])?;
     clients::run_all()
+}
+
+fn watched() -> Done {
+    cargo(&["build", "--release", "--package", "dwell"])?;
+    deploy::watched()
 }
 
 fn web_sdk() -> Done {

@@ -130,6 +130,20 @@ fn every_metric_that_is_watched_exists_and_every_one_that_exists_is_explained() 
 }
 
 #[test]
+fn every_alert_is_tested_on_what_it_is_for_and_on_what_it_is_not_for() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let tests = read("tests/deploy/alerts.test.yml");
+    let rules = read("deploy/alerts.yml");
+    let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(15 < alerts.len(), "{alerts:?}");
+    for alert in alerts {
+        let fires = format!("- alertname: {alert}\n");
+        let is_silent = format!("- {{ alertname: {alert}, ");
+        assert!(tests.contains(&fires) && tests.contains(&is_silent), "{alert} is not tested on both");
+    }
+}
+
+#[test]
 fn every_test_that_a_promise_is_shown_by_exists() {
     let promises = std::fs::read_to_string(root().join("docs/guide/promise.md")).unwrap();
     let tests: String =

@@ -24,7 +24,7 @@ use crate::House;
 use crate::api::{row_json, seconds, user_json, when};
 use crate::auth::reader_of;
 use crate::detail::be_nice;
-use crate::history::{self, HistoryError};
+use crate::history::{self, HistoryError, Told};
 use crate::problem::Problem;
 
 /// So many exports are made at once, of all apps together.
@@ -201,11 +201,12 @@ impl Writing {
         self.ids(&desk)?;
         self.sessions(&desk, &mut devices)?;
         drop(desk);
-        let (events, is_whole) = self.told(&mut devices)?;
+        let (events, found_all, unproven) = self.told(&mut devices)?;
         for device in devices {
             self.lines.add("device", json!({ "device": device }))?;
         }
-        self.lines.add("end", json!({ "events": events, "is_whole": is_whole }))?;
+        let is_whole = found_all && unproven.is_none();
+        self.lines.add("end", json!({ "events": events, "is_whole": is_whole, "unproven": unproven }))?;
         // Whoever has read the last piece may ask for another export at once.
         drop(self.held.take());
         self.lines.send(Piece::Last)
@@ -246,8 +247,9 @@ impl Writing {
         }
     }
 
-    /// Writes the person's events, and returns how many there were and whether all of the app's were found.
-    fn told(&mut self, devices: &mut BTreeSet<String>) -> Result<(u64, bool), ExportError> {
+    /// Writes the person's events, and returns how many there were, whether as many of the app's were found as it had, and why nobody can
+    /// show that these are all.
+    fn told(&mut self, devices: &mut BTreeSet<String>) -> Result<(u64, bool, Option<String>), ExportError> {
         let (mut of_app, mut of_user) = (0, 0);
         let (house, app, end) = (self.house.clone(), self.app.clone(), self.end);
         let take = |home: &House, rows: &[ArchivedRow<'_>]| -> Result<(), ExportError> {
@@ -265,8 +267,8 @@ impl Writing {
             Ok(())
         };
         // Who was erased was counted when they were there.
-        let passed_over = history::read(&house, &app, end, take, |_at| {})?;
-        Ok((of_user, self.events <= of_app + passed_over))
+        let Told { passed_over, unproven } = history::read(&house, &app, end, take, |_at| {})?;
+        Ok((of_user, self.events <= of_app + passed_over, unproven))
     }
 
     fn may_go_on(&self) -> Result<(), ExportError> {

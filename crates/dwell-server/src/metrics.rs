@@ -69,7 +69,14 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
         writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
         values.iter().try_for_each(|(labels, value)| writeln!(out, "{name}{labels} {value}"))
     };
-    let counts = house.counts.lock().clone();
+    let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
+    let apps: Vec<String> = registry.apps().map(|app| app.id.to_string()).collect();
+    drop(registry);
+    let mut counts = house.counts.lock().clone();
+    // An app that says nothing has its 0, so that silence since a start can be told from an app that is not there.
+    for app in &apps {
+        counts.entry(app.clone()).or_default();
+    }
     let door = |value: fn(&AppCounts) -> u64| -> Vec<(String, i64)> {
         counts.iter().map(|(app, counts)| (labels(&[("app", app)]), value(counts) as i64)).collect()
     };
@@ -95,9 +102,6 @@ pub(crate) async fn metrics(State(house): State<Arc<House>>) -> Result<impl Into
     let mut outcomes = Vec::new();
     let (mut open, mut users) = (Vec::new(), Vec::new());
     let (mut feed_first, mut feed_next) = (Vec::new(), Vec::new());
-    let registry = house.registry.read().unwrap_or_else(PoisonError::into_inner);
-    let apps: Vec<String> = registry.apps().map(|app| app.id.to_string()).collect();
-    drop(registry);
     for app in apps {
         // While the books are closed, nobody knows. Whoever watches must hear of that, and of all else.
         let Ok(numbers) = house.desk.numbers(&app) else { continue };

@@ -11,8 +11,8 @@ use dwell_core::time::{Span, Timestamp, Zone};
 use dwell_engine::{AppRules, Desk, Record, Worker, WorkerOptions};
 use dwell_keys::access::Scope;
 use dwell_keys::registry::{NewApp, Purpose, Registry};
-use dwell_lake::write::archive::{ArchiveColumns, ArchivedRow};
-use dwell_lake::write::events::{ParquetRows, RowWriter};
+use dwell_lake::imprint::{Imprint, Note};
+use dwell_lake::write::archive::ArchiveWriter;
 use dwell_server::{House, archived, router};
 use dwell_store::{Books, Log, MemoryBooks, MemoryLog, Offset};
 use http_body_util::BodyExt;
@@ -80,21 +80,24 @@ impl<'r> Street<'r> {
         router(self.house.clone()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
-    /// Moves all that the log has to a file of the archive, and returns the file.
+    /// Moves all that the log has to a file of the archive, which says for which part of the log it stands, and returns the file.
     fn archive(&self) -> PathBuf {
-        let records = self.log.read(Offset::ZERO, 1 << 20).unwrap();
+        let records = self.log.read(self.log.first(), 1 << 20).unwrap();
         let records: Vec<(Offset, Record<'_>)> =
             records.iter().map(|(offset, bytes)| (offset, Record::read(bytes).unwrap())).collect();
-        let folder = self.house.archive.join(records[0].1.app);
+        let app = records[0].1.app;
+        let (first, next) = (self.log.first().number(), self.log.next().number());
+        let folder = self.house.archive.join(app);
         fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("2026-11-24-0.parquet");
+        let path = folder.join(format!("2026-11-24-{first}.parquet"));
         let out = Box::new(fs::File::create(&path).unwrap());
-        let mut writer: Box<dyn for<'w> RowWriter<ArchivedRow<'w>>> =
-            Box::new(ParquetRows::new(path.clone(), out, ArchiveColumns::default()).unwrap());
+        let mut writer = ArchiveWriter::begin(path.clone(), out).unwrap();
         for (offset, record) in &records {
             writer.take(&archived(record, *offset).unwrap()).unwrap();
         }
-        writer.finish().unwrap();
+        writer.end(Some(Imprint::of(first, first..next, 1))).unwrap();
+        let note = Note { next, ends: [(app.to_owned(), next)].into(), ..Note::beginning(0) };
+        fs::write(&self.house.archive_note, serde_json::to_vec(&note).unwrap()).unwrap();
         self.log.drop_before(self.log.next()).unwrap();
         assert_eq!(self.log.first(), self.log.next());
         path
@@ -145,7 +148,7 @@ async fn an_export_has_what_came_under_every_id_of_the_person_and_nothing_of_oth
         assert_eq!(said(&lines, "session", "started_at"), ["2026-11-24T09:00:00.000000Z"]);
         assert_eq!(said(&lines, "event", "message_id"), ["before", "login", "after"]);
         assert_eq!(said(&lines, "device", "device"), ["phone"]);
-        let end = json!({ "type": "end", "events": 3, "is_whole": true });
+        let end = json!({ "type": "end", "events": 3, "is_whole": true, "unproven": null });
         assert_eq!(lines.last(), Some(&end));
     }
     let lines = street.export("bo").await;
@@ -215,8 +218,46 @@ async fn what_the_log_has_let_go_comes_from_the_archive_and_a_damaged_archive_br
     fs::write(&file, "no file of ours").unwrap();
     let broken = street.answer("/v1/users/ada/export").await.into_body().collect().await;
     assert!(broken.is_err(), "{broken:?}");
-    // Without a file there is less than there was, and the end says so.
+    // Without a file there is less than there was, and the end says so, and which part it is.
     fs::remove_file(&file).unwrap();
     let lines = street.export("ada").await;
-    assert_eq!(lines.last(), Some(&json!({ "type": "end", "events": 1, "is_whole": false })));
+    let end = lines.last().unwrap();
+    assert_eq!((&end["events"], &end["is_whole"]), (&json!(1), &json!(false)), "{end}");
+    assert!(end["unproven"].as_str().unwrap().contains("records 0 to 2 of the log"), "{end}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_archive_that_is_there_twice_is_read_once_and_does_not_stand_for_one_that_is_missing() {
+    let radio = Radio::add();
+    let mut street = Street::build(&radio);
+    let ada = |id: &str| message(id, "2026-11-24T09:00:00Z", &json!({ "userId": "ada" }));
+    street.say(&("batch", json!({ "batch": [ada("first")] }))).await;
+    let first = street.archive();
+    street.say(&("batch", json!({ "batch": [ada("second")] }))).await;
+    let second = street.archive();
+    let before = street.export("ada").await;
+    assert_eq!(said(&before, "event", "message_id"), ["first", "second"]);
+    assert_eq!(before.last().unwrap()["is_whole"], true);
+    // Somebody copies a file, and it says of itself what the other says.
+    fs::copy(&second, second.with_file_name("2026-11-25-1.parquet")).unwrap();
+    let lines = street.export("ada").await;
+    assert_eq!(said(&lines, "event", "message_id"), ["first", "second"]);
+    assert_eq!(lines.last(), before.last());
+    // As many events are found as there were, and one of them is missing.
+    fs::remove_file(&first).unwrap();
+    let end = street.export("ada").await.pop().unwrap();
+    assert_eq!(end["is_whole"], false, "{end}");
+    assert!(end["unproven"].as_str().unwrap().contains("records 0 to 1 of the log"), "{end}");
+}
+
+#[tokio::test]
+async fn what_was_dropped_without_an_archive_is_told() {
+    let radio = Radio::add();
+    let mut street = Street::build(&radio);
+    let ada = message("first", "2026-11-24T09:00:00Z", &json!({ "userId": "ada" }));
+    street.say(&("batch", json!({ "batch": [ada] }))).await;
+    street.log.drop_before(street.log.next()).unwrap();
+    let end = street.export("ada").await.pop().unwrap();
+    assert_eq!((&end["events"], &end["is_whole"]), (&json!(0), &json!(false)), "{end}");
+    assert!(end["unproven"].as_str().unwrap().contains("the log begins at 1"), "{end}");
 }

@@ -1,7 +1,8 @@
 //! Where the apps and keys are that a command is about.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -11,6 +12,7 @@ use dwell_keys::access::{Role, Scope};
 use dwell_keys::app::App;
 use dwell_keys::key::{Key, KeyText};
 use dwell_keys::registry::Registry;
+use rustix::process::{Uid, geteuid};
 use serde_json::{Value, json};
 
 use crate::config::{self, Config, Overrides};
@@ -69,13 +71,28 @@ impl DataArgs {
     pub fn config(&self) -> anyhow::Result<Config> {
         let overrides = Overrides { data: self.data.clone(), ..Overrides::default() };
         let raw = config::written(self.config.as_deref(), &overrides)?;
-        Config::meant(&raw)
+        let config = Config::meant(&raw)?;
+        refuse_strangers(&config.server.data, geteuid())?;
+        Ok(config)
     }
 
     /// Returns the data folder that is meant.
     pub fn folder(&self) -> anyhow::Result<PathBuf> {
         Ok(self.config()?.server.data)
     }
+}
+
+/// Refuses root, where the folder is somebody else's: root may write there, and the server could not read what it wrote.
+fn refuse_strangers(folder: &Path, asks: Uid) -> anyhow::Result<()> {
+    let owner = folder.metadata().map_or(asks.as_raw(), |known| known.uid());
+    if asks.is_root() && owner != asks.as_raw() {
+        bail!(
+            "the data folder {} belongs to the user with the number {owner}, who could not read what root writes there: run this as \
+             them, like `runuser -u dwell -- dwell ...`",
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// Writes a moment in full, for machines.
@@ -146,4 +163,25 @@ pub fn print_table(heads: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
         line(&mut row.iter().map(String::as_str))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_does_not_write_into_the_folder_of_somebody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = Uid::from_raw(folder.path().metadata().unwrap().uid());
+        let absent = folder.path().join("absent");
+        let asked = |path: &Path, asks| refuse_strangers(path, asks).map_err(|error| error.to_string());
+        assert_eq!((asked(folder.path(), owner), asked(&absent, Uid::ROOT)), (Ok(()), Ok(())));
+        // The system itself tells a stranger that is not root.
+        assert_eq!(asked(folder.path(), Uid::from_raw(4_711)), Ok(()));
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(4_711), None).unwrap();
+            let why = asked(folder.path(), Uid::ROOT).unwrap_err();
+            assert!(why.contains("number 4711") && why.contains("runuser"), "{why}");
+        }
+    }
 }

@@ -17,7 +17,6 @@ mod input;
 mod laws;
 mod memory;
 mod page;
-mod past;
 mod policy_file;
 mod process;
 mod progress;

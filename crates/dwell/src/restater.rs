@@ -15,11 +15,10 @@ use dwell_keys::registry::Registry;
 use dwell_policy::error::VersionError;
 use dwell_policy::policies::Policies;
 use dwell_policy::restating::{Asked, Ended, Restating};
+use dwell_server::ArchivedPast;
 use dwell_server::erasures::Erasures;
 use dwell_store::{BooksOptions, DiskBooks, DiskLog, Log};
 use tracing::{info, warn};
-
-use crate::past::ArchivedPast;
 
 /// How often it is looked what was asked for.
 const LOOK_EVERY: Span = Span::from_secs(1);

@@ -106,6 +106,22 @@ pub enum ArchiveError {
     },
 }
 
+impl ArchiveError {
+    /// Says whether it cannot be shown that nothing is missing, while what is there may be read.
+    #[must_use]
+    pub fn is_of_what_is_missing(&self) -> bool {
+        match self {
+            ArchiveError::Old { .. } | ArchiveError::Missing { .. } | ArchiveError::Ends { .. } => true,
+            ArchiveError::Io { .. }
+            | ArchiveError::Parquet { .. }
+            | ArchiveError::Column { .. }
+            | ArchiveError::Changed { .. }
+            | ArchiveError::Format { .. }
+            | ArchiveError::Note { .. } => false,
+        }
+    }
+}
+
 /// One file of an app's archive.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct ArchiveFile {

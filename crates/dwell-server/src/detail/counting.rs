@@ -24,7 +24,7 @@ use dwell_lake::write::archive::ArchivedRow;
 use dwell_store::Offset;
 
 use crate::House;
-use crate::history::{self, HistoryError};
+use crate::history::{self, HistoryError, Told};
 
 /// How much memory events may take while they are counted, in bytes; those beyond go to a temporary file.
 const MEMORY: u64 = 256 << 20;
@@ -63,6 +63,8 @@ pub(crate) struct Detail {
     /// How many events of the app the engine had read by then, and how many of them were found.
     pub events: u64,
     pub events_found: u64,
+    /// Why it cannot be shown that the archive has all that the log has let go.
+    pub unproven: Option<String>,
     /// The latest erasure that is in it.
     pub erasures: u64,
     /// When the first and the last event happened, and the latest moment that any of them tells of.
@@ -131,6 +133,8 @@ pub(crate) struct Gathered {
     pub read_up_to: Offset,
     pub events: u64,
     pub events_found: u64,
+    /// Why it cannot be shown that the archive has all that the log has let go.
+    pub unproven: Option<String>,
     /// The latest erasure that is in it: after another one it is not to be shown.
     pub erasures: u64,
 }
@@ -158,11 +162,12 @@ impl Gathered {
         let reached = |at: Offset| {
             done.store((READ_DONE * at.number() / read_up_to.number().max(1)) as u32, Ordering::Relaxed);
         };
-        let passed_over = history::read(house, app, read_up_to, take, reached)?;
+        let Told { passed_over, unproven } = history::read(house, app, read_up_to, take, reached)?;
         // Who was erased was counted when they were there, and may be in the archive and in the log.
         let events_found = (events_found + passed_over).min(events.max(events_found));
         let (names, origins) = retelling.end()?;
-        Ok(Gathered { log: grouped(shuffle), names, origins, read_up_to, events, events_found, erasures })
+        let log = grouped(shuffle);
+        Ok(Gathered { log, names, origins, read_up_to, events, events_found, unproven, erasures })
     }
 
     /// Asks for the app's sessions under a policy, as of the latest moment that an event tells of.
@@ -178,7 +183,7 @@ impl Gathered {
 pub(crate) fn count(house: &Weak<House>, order: Order, done: &AtomicU32) -> Result<Detail, CountError> {
     let gathered = Gathered::of(house, &order.app, done)?;
     let question = gathered.question(&order.app, &order.policy)?;
-    let Gathered { log, names, origins, read_up_to, events, events_found, erasures } = gathered;
+    let Gathered { log, names, origins, read_up_to, events, events_found, unproven, erasures } = gathered;
     let mut swept = PeopleSweep::over(&log, (&question, &origins), &MILESTONES, THREADS)?;
     done.store(SWEPT_DONE, Ordering::Relaxed);
     let groups = groups(std::mem::take(&mut swept.groups), &names.texts());
@@ -194,6 +199,7 @@ pub(crate) fn count(house: &Weak<House>, order: Order, done: &AtomicU32) -> Resu
         read_up_to,
         events,
         events_found,
+        unproven,
         erasures,
         time_range: log.time_range(),
         told_until: log.told_until(),

@@ -55,6 +55,7 @@ pub(crate) struct Preview {
     /// How many events of the app the engine had read by then, and how many of them were found.
     pub events: u64,
     pub events_found: u64,
+    pub unproven: Option<String>,
     /// The latest erasure that is in it.
     pub erasures: u64,
     pub time_range: Option<(i64, i64)>,
@@ -211,6 +212,7 @@ fn count(house: &Weak<House>, candidate: &Candidate, rules: &Rules, done: &Atomi
         read_up_to: gathered.read_up_to,
         events: gathered.events,
         events_found: gathered.events_found,
+        unproven: gathered.unproven.clone(),
         erasures: gathered.erasures,
         time_range: gathered.log.time_range(),
         told_until: gathered.log.told_until(),

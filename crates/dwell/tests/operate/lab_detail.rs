@@ -138,8 +138,19 @@ fn what_the_log_has_let_go_is_counted_out_of_the_archive_and_missed_where_there_
     server.wait("the old segments are gone", |server| segments(server).len() < old.len());
 
     let after = counted(&server, "");
-    for part in ["is_whole", "events", "activities", "users", "days", "grid", "groups", "milestones", "lanes", "advice"]
-    {
+    for part in [
+        "is_whole",
+        "unproven",
+        "events",
+        "activities",
+        "users",
+        "days",
+        "grid",
+        "groups",
+        "milestones",
+        "lanes",
+        "advice",
+    ] {
         assert_eq!(after[part], before[part], "{part}");
     }
     let file = lab_of_file(&server, &all, "context.os.name");
@@ -157,6 +168,7 @@ fn what_the_log_has_let_go_is_counted_out_of_the_archive_and_missed_where_there_
     server.start_again(&[]);
     let rest = counted(&server, "");
     assert_eq!(rest["is_whole"], false);
+    assert!(rest["unproven"].as_str().unwrap().starts_with("the archive is not whole: no file in "), "{rest}");
     let (found, missing) = (rest["events"].as_u64().unwrap(), rest["events_missing"].as_u64().unwrap());
     assert!(0 < found && 0 < missing, "{found} {missing}");
     assert_eq!(found + missing, 9_600);

@@ -1393,8 +1393,10 @@ export interface components {
             read_up_to: number;
             /** @description The newest version of the app's policy then; 0 where there was none. */
             policy_version: number;
-            /** @description All events were found that the engine had read. */
+            /** @description All events were found that the engine had read, and where the log has let go its beginning, the archive shows that nothing of it is missing. */
             is_whole: boolean;
+            /** @description Why nobody can show that the archive has all that the log has let go: which part or file it is. `null` where it was shown, or was not needed. */
+            unproven: string | null;
             /** @description Events that were found. */
             events: number;
             /** @description Events that the engine had read and that are neither in the log any more nor in the archive. */
@@ -1627,8 +1629,10 @@ export interface components {
             read_up_to: number;
             /** @description The newest version of the app's policy; 0 where there is none. */
             policy_version: number;
-            /** @description All events were found that the engine had read. */
+            /** @description All events were found that the engine had read, and where the log has let go its beginning, the archive shows that nothing of it is missing. */
             is_whole: boolean;
+            /** @description Why nobody can show that the archive has all that the log has let go: which part or file it is. `null` where it was shown, or was not needed. */
+            unproven: string | null;
             /** @description Events that were found. */
             events: number;
             /** @description Events that the engine had read and that are neither in the log any more nor in the archive. */

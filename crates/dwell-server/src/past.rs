@@ -1,4 +1,4 @@
-//! What the log has dropped, out of the archive: as the engine reads it, in the order of the log.
+//! What the log has dropped, out of the archive: in the order of the log, for the engine and for whoever reads a history.
 //!
 //! Before anything is handed on it is looked whether the archive has all of it ([`whole::pieces`]). Then it is read part by part, as the
 //! files were written, each as a whole into memory: of a file it is known in its end only whether it is as it was written.
@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use dwell_engine::{Kept, Past};
 use dwell_lake::read::archive::ArchiveError;
 use dwell_lake::read::archive::whole::{self, Piece};
-use dwell_server::recorded;
 use dwell_store::Offset;
 
-/// See the module.
+use crate::row::recorded;
+
+/// Reads what the log has dropped, where it can be shown that nothing of it is missing.
 pub struct ArchivedPast {
     /// The folder of the archive.
     folder: PathBuf,
@@ -35,12 +36,14 @@ struct Plan {
 }
 
 impl ArchivedPast {
-    /// Of one app.
+    /// Of one app: the folder of the whole archive, and the file that says how far it has come.
+    #[must_use]
     pub fn of(folder: PathBuf, note: PathBuf, app: &str) -> Self {
         ArchivedPast { app: Some(app.to_owned()), ..ArchivedPast::of_all(folder, note) }
     }
 
     /// Of all apps together.
+    #[must_use]
     pub fn of_all(folder: PathBuf, note: PathBuf) -> Self {
         ArchivedPast { folder, note, app: None, plan: Plan::default(), read: (0..0, Vec::new()) }
     }
@@ -124,7 +127,8 @@ impl ArchivedPast {
         pieces.map(common).sum()
     }
 
-    fn try_read(&mut self, from: u64, before: u64, most: usize) -> Result<Kept, ArchiveError> {
+    /// Does what [`Past::read`] does.
+    pub(crate) fn try_read(&mut self, from: u64, before: u64, most: usize) -> Result<Kept, ArchiveError> {
         if self.plan.before != before {
             self.plan = self.plan(before)?;
             self.read = (0..0, Vec::new());
