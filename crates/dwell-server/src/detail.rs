@@ -33,6 +33,7 @@ use crate::detail::answer::{Asked, counted_json};
 use crate::detail::counting::{ALL_DONE, Detail, Order, count};
 use crate::detail::preview::{Candidate, Preview};
 use crate::lab::{in_force, read_one};
+use crate::priority::Priority;
 use crate::problem::Problem;
 
 /// Of so many apps the last result is kept.
@@ -196,7 +197,7 @@ fn begin(house: &Arc<House>, desks: &mut Desks, order: Order) {
 }
 
 fn run(house: &Weak<House>, app: String, order: Order, done: &AtomicU32) {
-    be_nice();
+    Priority::CanWait.take();
     let counted = catch_unwind(AssertUnwindSafe(|| count(house, order, done)));
     let Some(house) = house.upgrade() else { return };
     let mut desks = house.details.lock();
@@ -219,10 +220,3 @@ fn run(house: &Weak<House>, app: String, order: Order, done: &AtomicU32) {
     desks.failed = Some((Work::Detail(app), (house.clock)(), why));
 }
 
-/// Lets others go first: whoever sends events, and the engine.
-pub(crate) fn be_nice() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10) {
-        warn!(%error, "what can wait goes on at the usual priority");
-    }
-}

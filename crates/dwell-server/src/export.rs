@@ -23,8 +23,8 @@ use tracing::warn;
 use crate::House;
 use crate::api::{row_json, seconds, user_json, when};
 use crate::auth::reader_of;
-use crate::detail::be_nice;
 use crate::history::{self, HistoryError, Told};
+use crate::priority::Priority;
 use crate::problem::Problem;
 
 /// So many exports are made at once, of all apps together.
@@ -130,7 +130,7 @@ fn begin(house: &Arc<House>, app: String, user: &str) -> Result<ExportLines, Pro
     let mut writing = Writing { house: Arc::downgrade(house), app, user: view.user.clone(), lines, end, events, held };
     let profile = user_json(&view);
     let write = move || {
-        be_nice();
+        Priority::CanWait.take();
         match writing.all(about, profile) {
             Ok(()) | Err(ExportError::Left) => {}
             Err(error) => warn!(app = writing.app, %error, "an export broke off"),

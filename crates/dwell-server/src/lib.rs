@@ -29,6 +29,7 @@ mod metrics;
 mod overview;
 mod past;
 mod policy;
+pub mod priority;
 mod problem;
 mod row;
 mod settings;

@@ -24,11 +24,12 @@ use tracing::{info, warn};
 
 use super::counting::{ALL_DONE, CountError, Gathered};
 use super::difference::difference_json;
-use super::{BROKEN, FRESH_FOR, Work, be_nice, rests};
+use super::{BROKEN, FRESH_FOR, Work, rests};
 use crate::House;
 use crate::auth::asked_about;
 use crate::body::{json_in, read};
 use crate::policy::{MOST_BODY_BYTES, text_in};
+use crate::priority::Priority;
 use crate::problem::Problem;
 
 /// So many results are kept, of one app or of several. They are small.
@@ -166,7 +167,7 @@ fn look(house: &Arc<House>, candidate: Candidate, rules: Rules, now: Timestamp) 
 }
 
 fn run(house: &Weak<House>, candidate: &Candidate, rules: &Rules, done: &AtomicU32) {
-    be_nice();
+    Priority::CanWait.take();
     let counted = catch_unwind(AssertUnwindSafe(|| count(house, candidate, rules, done)));
     let Some(house) = house.upgrade() else { return };
     let mut desks = house.details.lock();

@@ -23,8 +23,9 @@ use dwell_policy::text::not_obeyed;
 use dwell_server::door::{self, Door};
 use dwell_server::erasures::Erasures;
 use dwell_server::lately::Lately;
+use dwell_server::priority::Priority;
 use dwell_server::{ArchivedPast, Demo, House, Machine, Traced};
-use dwell_store::{BooksOptions, Check, DiskBooks, DiskLog, Log, LogOptions, OnDamage};
+use dwell_store::{BooksOptions, Check, DiskBooks, DiskLog, Log, LogOptions, OnDamage, StoreError};
 use jiff::tz::TimeZone;
 use tracing::{error, info, warn};
 
@@ -121,7 +122,7 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
     // One half keeps users as the engine needs them, the other what lies around them on disk.
     let cache_bytes = config.books.cache_bytes / 2;
     let books_options = BooksOptions { cache_bytes, buffer_bytes: config.books.buffer_bytes };
-    let books = Arc::new(DiskBooks::open(&data.join("books"), books_options)?);
+    let books = Arc::new(open_books(&data.join("books"), books_options)?);
     if let Some(admin) = registry.first_start(clock::now())? {
         println!("the admin key, shown this once: {}", admin.text.reveal());
     }
@@ -242,6 +243,7 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
     let mut worker = Worker::new(log, books, rules, WorkerOptions::within(cache_bytes)).with_past(past);
     let engine = std::thread::Builder::new().name("engine".to_owned()).spawn({
         move || {
+            Priority::Engine.take();
             let why = match catch_unwind(AssertUnwindSafe(|| crank.turn(&mut worker, &mut between))) {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
@@ -264,10 +266,13 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
             }
         }
     })?;
-    let archive = std::thread::Builder::new().name("archive".to_owned()).spawn(move || match archive {
-        Some(archive) => archive.run(cleaner),
-        // Files may lie there from another time.
-        None => cleaner.run(),
+    let archive = std::thread::Builder::new().name("archive".to_owned()).spawn(move || {
+        Priority::CanWait.take();
+        match archive {
+            Some(archive) => archive.run(cleaner),
+            // Files may lie there from another time.
+            None => cleaner.run(),
+        }
     })?;
     // Beside the door and not before it: whoever is not told of a duplicate has lost nothing, and whoever has to wait has.
     let lately = std::thread::Builder::new().name("lately".to_owned()).spawn({
@@ -300,6 +305,18 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
         Some(why) => bail!("the engine had stopped: {why}"),
         None => Ok(()),
     }
+}
+
+/// Opens the books, or makes them.
+fn open_books(folder: &Path, options: BooksOptions) -> Result<DiskBooks, StoreError> {
+    // The store starts a thread of its own, which has the priority of the one that opens it.
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| {
+            Priority::Engine.take();
+            DiskBooks::open(folder, options)
+        });
+        opening.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// Reads what holds for apps that have no policy of their own.
