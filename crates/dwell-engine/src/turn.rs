@@ -36,6 +36,8 @@ pub(crate) type Due = (Timestamp, String, String);
 pub(crate) struct Taken {
     /// To be committed.
     pub changes: Changes,
+    /// Of how many users events were taken.
+    pub users: usize,
     /// How many deadlines had passed.
     pub deadlines: usize,
     /// The earliest deadline under which somebody is listed now and was not before.
@@ -101,6 +103,7 @@ impl<'t> Turn<'t> {
         offset: Offset,
     ) -> Result<Taken, EngineError> {
         self.hand_out()?;
+        let users = self.slots.len();
         let due = due()?;
         for (at, app, user) in &due {
             let app = self.app(app)?;
@@ -109,7 +112,7 @@ impl<'t> Turn<'t> {
         }
         self.step(now)?;
         self.hand_over(now)?;
-        self.end(now, offset, due.len())
+        self.end(now, offset, users, due.len())
     }
 
     /// Gives each event to its user.
@@ -192,7 +195,7 @@ impl<'t> Turn<'t> {
     }
 
     /// Returns all changes, to be committed with the offset up to which the log was read.
-    fn end(mut self, now: Timestamp, offset: Offset, deadlines: usize) -> Result<Taken, EngineError> {
+    fn end(mut self, now: Timestamp, offset: Offset, users: usize, deadlines: usize) -> Result<Taken, EngineError> {
         self.put_away();
         let Sheet { mut changes, tallies, points, measured, fresh, first_listed, breaches, .. } =
             std::mem::replace(&mut self.sheet, Sheet::new(offset));
@@ -212,7 +215,7 @@ impl<'t> Turn<'t> {
             self.put_tally(app, tally, now, &mut changes)?;
         }
         changes.offset = offset;
-        Ok(Taken { changes, deadlines, first_listed, breaches })
+        Ok(Taken { changes, users, deadlines, first_listed, breaches })
     }
 
     /// Puts all books into the cache, and those that changed among the changes.

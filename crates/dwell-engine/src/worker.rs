@@ -33,8 +33,17 @@ const FIRST_DEADLINES: usize = 64;
 const SMALL_TURN: u64 = 64 << 20;
 const LARGE_TURN: u64 = 256 << 20;
 
-/// So many bytes of what turns have written are held at least before they are committed.
-const LEAST_HELD: u64 = 256 << 20;
+/// For so many bytes of books in memory a turn is to have one user at most: about as much as one takes while it is under way.
+const BYTES_OF_A_USER: u64 = 1 << 10;
+
+/// So few users in a turn are never too many.
+const LEAST_USERS: u64 = 1 << 16;
+
+/// How few bytes of the log a turn reads at least, however many users there were in the last one.
+const LEAST_TURN: usize = 1 << 20;
+
+/// So many bytes of what turns have written are held, with little memory, before they are committed.
+const LEAST_HELD: u64 = 128 << 20;
 
 /// Of the time by which the engine is late, what turns have written is held for a quarter. So whoever asks, and whoever is told,
 /// waits for little longer than the engine makes them wait anyway.
@@ -49,6 +58,8 @@ pub struct Worker {
     rules: Arc<dyn RulesOf>,
     options: WorkerOptions,
     cache: Cache,
+    /// How many bytes of the log the next turn reads at most.
+    turn_bytes: usize,
     /// No deadline is listed before this one. What was deleted before it need not be passed over again.
     first_deadline: Timestamp,
     /// Laws that did not hold since somebody asked.
@@ -61,6 +72,8 @@ pub struct WorkerOptions {
     /// How many bytes of the log one turn reads at most, if one record is not longer. The turn itself takes several times
     /// as much in memory.
     pub turn_bytes: usize,
+    /// A turn reads less when the one before it had more users than these: each takes memory, whatever they did.
+    pub turn_users: usize,
     /// How many bytes of books are kept in memory from one turn to the next.
     pub cache_bytes: u64,
     /// On how many threads users are stepped at most.
@@ -87,15 +100,26 @@ impl WorkerOptions {
         let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         WorkerOptions {
             turn_bytes: bytes((cache_bytes / 2).clamp(SMALL_TURN, LARGE_TURN)),
+            turn_users: bytes((cache_bytes / BYTES_OF_A_USER).max(LEAST_USERS)),
             cache_bytes,
             threads: 2,
             users_a_thread: 1_000,
             fill: Fill::default(),
             behind: 20_000,
-            held_bytes: bytes((2 * cache_bytes).max(LEAST_HELD)),
+            held_bytes: bytes(cache_bytes.max(LEAST_HELD)),
             held_turns: 16,
             held_for: Span::from_secs(1),
         }
+    }
+}
+
+impl WorkerOptions {
+    /// Returns how many bytes of the log the next turn reads at most, after one that read so many, of so many users: as much as would
+    /// have had as many users as a turn may have. It grows to twice as much at once, not more, since the next users may be others.
+    fn next_turn(&self, turn_bytes: usize, bytes_read: usize, users: usize) -> usize {
+        let suits = (bytes_read as u64).saturating_mul(self.turn_users as u64).checked_div(users as u64);
+        let suits = suits.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+        suits.min(turn_bytes.saturating_mul(2)).max(LEAST_TURN).min(self.turn_bytes)
     }
 }
 
@@ -146,6 +170,7 @@ impl Worker {
             rules,
             options,
             cache,
+            turn_bytes: options.turn_bytes.min(SMALL_TURN as usize),
             first_deadline: Timestamp::MIN,
             breaches: Breaches::default(),
         }
@@ -189,8 +214,9 @@ impl Worker {
             Err(EngineError::Store(StoreError::Quarantined { offsets })) => return self.skip(up_to(offsets.end)),
             found => found?,
         };
-        let mut events = Vec::with_capacity(found.len());
+        let (mut events, mut bytes_read) = (Vec::with_capacity(found.len()), 0);
         for (offset, bytes) in found.iter().filter(|(offset, _)| end.is_none_or(|end| *offset < end)) {
+            bytes_read += bytes.len();
             events.push(Heading::read(offset, bytes)?);
         }
         let next = up_to(found.next());
@@ -203,7 +229,8 @@ impl Worker {
         }
         let turn = Turn::new(books, &mut self.cache, self.rules.as_ref(), self.options, &events);
         let taken = turn.take(|| due(books, first_deadline, now), now, next)?;
-        let Taken { changes, deadlines, first_listed, breaches } = taken;
+        let Taken { changes, users, deadlines, first_listed, breaches } = taken;
+        self.turn_bytes = self.options.next_turn(self.turn_bytes, bytes_read, users);
         if self.has_caught_up(next) {
             self.books.commit(&changes)?;
         } else {
@@ -236,7 +263,7 @@ impl Worker {
 
     /// Reads from an offset on, out of the log or of what was kept of it.
     fn find(&mut self, from: Offset) -> Result<Found, EngineError> {
-        let most = self.options.turn_bytes;
+        let most = self.turn_bytes;
         match (self.log.read(from, most), &mut self.past) {
             (Err(StoreError::Dropped { first, .. }), Some(past)) => {
                 Ok(Found::Past(kept(past.as_mut(), from, first, most)?))
@@ -393,4 +420,27 @@ fn due(books: &Trailing, first: Timestamp, now: Timestamp) -> Result<Vec<Due>, E
         page *= 4;
     }
     Ok(due)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn a_turn_of_too_many_users_is_followed_by_a_smaller_one() {
+        let options = WorkerOptions::within(512 << 20);
+        assert_eq!((options.turn_bytes, options.turn_users), (256 * MIB, 512 << 10));
+        let next = |turn: usize, read: usize, users: usize| options.next_turn(turn * MIB, read * MIB, users) / MIB;
+        assert_eq!(next(256, 256, 2 << 20), 64, "four times as many users as there may be");
+        assert_eq!(next(64, 64, 512 << 10), 64, "as many as there may be");
+        assert_eq!(next(64, 64, 400_000), 83, "a few less");
+        assert_eq!(next(64, 64, 1_000), 128, "it grows to twice as much at once");
+        assert_eq!(next(256, 256, 1_000), 256, "and never beyond what is allowed");
+        assert_eq!(next(64, 0, 0), 128, "nobody at all");
+        assert_eq!(next(2, 1, 1 << 30), 1, "it is never next to nothing");
+        let small = WorkerOptions { turn_bytes: 1, ..options };
+        assert_eq!(small.next_turn(1, 100, 1), 1);
+    }
 }

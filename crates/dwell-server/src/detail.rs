@@ -219,4 +219,3 @@ fn run(house: &Weak<House>, app: String, order: Order, done: &AtomicU32) {
     warn!(app, error = %why, "the lab could not be counted");
     desks.failed = Some((Work::Detail(app), (house.clock)(), why));
 }
-

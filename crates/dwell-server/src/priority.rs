@@ -16,19 +16,24 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// Returns the nice value: 0 is usual, and 19 stands back furthest.
-    const fn nice(self) -> i32 {
+    /// Returns how much is added to the nice value, of which 19 is the largest and stands back furthest.
+    const fn added(self) -> i32 {
         match self {
             Priority::Engine => 5,
             Priority::CanWait => 10,
         }
     }
 
-    /// Gives this priority to the thread that asks for it. On systems other than Linux it does nothing.
+    /// Has the thread that asks for it stand back by so much from where it stands. On systems other than Linux it does nothing.
     pub fn take(self) {
         #[cfg(target_os = "linux")]
-        if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), self.nice()) {
-            warn!(%error, ?self, "what should let others go first goes on at the usual priority");
+        {
+            let this = Some(rustix::thread::gettid());
+            let taken = rustix::process::getpriority_process(this)
+                .and_then(|now| rustix::process::setpriority_process(this, (now + self.added()).min(19)));
+            if let Err(error) = taken {
+                warn!(%error, ?self, "what should let others go first goes on at the usual priority");
+            }
         }
     }
 }
@@ -48,8 +53,8 @@ mod tests {
             Priority::Engine.take();
             std::thread::spawn(nice).join().unwrap()
         });
-        assert_eq!(of_child.join().unwrap(), Priority::Engine.nice());
+        assert_eq!(of_child.join().unwrap(), (usual + Priority::Engine.added()).min(19));
         assert_eq!(nice(), usual);
-        assert!(usual < Priority::Engine.nice() && Priority::Engine.nice() < Priority::CanWait.nice());
+        assert!(0 < Priority::Engine.added() && Priority::Engine.added() < Priority::CanWait.added());
     }
 }

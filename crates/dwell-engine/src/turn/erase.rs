@@ -42,7 +42,7 @@ impl Turn<'_> {
         for device in devices {
             self.forget_on(place, &device, ids)?;
         }
-        self.end(now, offset, 0)
+        self.end(now, offset, 0, 0)
     }
 
     /// Erases what lies under one id, and returns the devices on which its user was seen.

@@ -59,6 +59,10 @@ struct Head {
     place: u32,
 }
 
+/// What a write takes in memory beside key and value: its place among the changes, in the index over them, and in the store's own
+/// batch when they are committed. About, and from above.
+const WRITE_BYTES: usize = 128;
+
 /// Changes that are made together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
@@ -143,10 +147,16 @@ impl Changes {
         self.writes.iter().enumerate().map(head).collect()
     }
 
-    /// How many bytes keys and values have, all together.
+    /// How many bytes all of them take in memory, about.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len())).sum()
+        let beside = self.writes.len() * WRITE_BYTES;
+        beside
+            + self
+                .writes
+                .iter()
+                .map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len()))
+                .sum::<usize>()
     }
 
     /// The keys of all writes.

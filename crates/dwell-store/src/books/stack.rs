@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 use std::hash::{BuildHasher, Hasher};
 
-use super::{Borrowed, Changes, Value, borrowed};
+use super::{Borrowed, Changes, Value, WRITE_BYTES, borrowed};
 use crate::log::Offset;
 
 /// Changes that are held: of a key that several of them write, the latest write counts.
@@ -17,6 +17,7 @@ pub struct Stack {
     layers: Vec<Layer>,
     index: HashTable<Place>,
     seed: RandomState,
+    /// Of keys and values of the writes that count.
     bytes: usize,
 }
 
@@ -78,10 +79,10 @@ impl Stack {
         self.offset
     }
 
-    /// How many bytes keys and values have that count.
+    /// How many bytes all of them take in memory, about. A write that no longer counts has let go of its value only.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.layers.iter().map(|layer| layer.is_stale.len()).sum::<usize>() * WRITE_BYTES
     }
 
     /// Returns what is written under a key: a value, `Some(None)` where it is deleted, `None` where nothing changes.
@@ -162,7 +163,7 @@ mod tests {
             end in prop::option::of(key()),
         ) {
             let mut expected = BTreeMap::new();
-            let mut stack = Stack::default();
+            let (mut stack, mut written) = (Stack::default(), 0);
             for (number, turn) in turns.into_iter().enumerate() {
                 let mut changes = Changes::up_to(Offset::new(number as u64));
                 for (key, value) in turn {
@@ -173,6 +174,7 @@ mod tests {
                     expected.insert(key, value.map(|value| Value::from([value])));
                 }
                 stack.put_on(changes);
+                written += stack.layers.last().map_or(0, |layer| layer.changes.len());
                 prop_assert_eq!(stack.offset(), Offset::new(number as u64));
                 for (key, value) in &expected {
                     prop_assert_eq!(stack.find(key), Some(value.as_ref()));
@@ -180,7 +182,7 @@ mod tests {
             }
             prop_assert_eq!(stack.find(b"nobody"), None);
             let bytes = expected.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len())).sum::<usize>();
-            prop_assert_eq!(stack.bytes(), bytes);
+            prop_assert_eq!(stack.bytes(), bytes + written * WRITE_BYTES);
             let all = |writes: &mut dyn Iterator<Item = Borrowed<'_>>| {
                 let mut all: Vec<_> = writes.map(|(key, value)| (key.to_vec(), value.cloned())).collect();
                 all.sort();

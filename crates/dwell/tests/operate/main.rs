@@ -13,6 +13,8 @@ mod full_disk;
 mod lab_detail;
 mod past;
 mod policy_preview;
+#[cfg(target_os = "linux")]
+mod priority;
 mod retention;
 mod socket;
 mod support;
