@@ -43,7 +43,7 @@ const LEAST_USERS: u64 = 1 << 16;
 const LEAST_TURN: usize = 1 << 20;
 
 /// So many bytes of what turns have written are held, with little memory, before they are committed.
-const LEAST_HELD: u64 = 128 << 20;
+const LEAST_HELD: u64 = 256 << 20;
 
 /// Of the time by which the engine is late, what turns have written is held for a quarter. So whoever asks, and whoever is told,
 /// waits for little longer than the engine makes them wait anyway.
@@ -106,7 +106,7 @@ impl WorkerOptions {
             users_a_thread: 1_000,
             fill: Fill::default(),
             behind: 20_000,
-            held_bytes: bytes(cache_bytes.max(LEAST_HELD)),
+            held_bytes: bytes((2 * cache_bytes).max(LEAST_HELD)),
             held_turns: 16,
             held_for: Span::from_secs(1),
         }
