@@ -111,9 +111,7 @@ impl WorkerOptions {
             held_for: Span::from_secs(1),
         }
     }
-}
 
-impl WorkerOptions {
     /// Returns how many bytes of the log the next turn reads at most, after one that read so many, of so many users: as much as would
     /// have had as many users as a turn may have. It grows to twice as much at once, not more, since the next users may be others.
     fn next_turn(&self, turn_bytes: usize, bytes_read: usize, users: usize) -> usize {
