@@ -151,6 +151,11 @@ impl<'a> Heading<'a> {
         Heading { link_from, ..self }
     }
 
+    /// Returns the bytes of the record.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Reads the whole event.
     pub fn record(&self) -> Result<Record<'a>, EngineError> {
         let record = Record::read(self.bytes).ok_or(EngineError::BadRecord { offset: self.offset })?;

@@ -24,7 +24,7 @@ use crate::laws::Breaches;
 use crate::numbers::Numbers;
 use crate::record::Heading;
 use crate::rules::RulesOf;
-use crate::sheet::{App, Scene, Sheet, Slot, Tally};
+use crate::sheet::{App, LOOKED_AT_TOGETHER, Scene, Sheet, Slot, Tally};
 use crate::statement::statement_bytes;
 use crate::worker::WorkerOptions;
 use found::{Crowd, Found, Index};
@@ -182,7 +182,10 @@ impl<'t> Turn<'t> {
         let sheets = std::iter::once(first).chain(std::iter::repeat_with(|| Sheet::new(offset)));
         let shares: Vec<_> = self.slots.chunks_mut(share).zip(sheets).collect();
         let sheets = on_threads(threads, shares, |(slots, mut sheet)| {
-            slots.iter_mut().try_for_each(|slot| sheet.step(scene, slot, now))?;
+            for some in slots.chunks_mut(LOOKED_AT_TOGETHER) {
+                scene.look_at(some);
+                some.iter_mut().try_for_each(|slot| sheet.step(scene, slot, now))?;
+            }
             Ok(sheet)
         });
         let sheets = sheets.into_iter().collect::<Result<Vec<_>, EngineError>>()?;

@@ -1,5 +1,7 @@
 //! A book as bytes and back.
 
+use std::cmp::Ordering;
+
 use dwell_core::event::Activity;
 use dwell_core::lab::live::Spine;
 use dwell_core::policy::Standing;
@@ -54,6 +56,11 @@ impl<'a> Under<'a> {
     /// for it.
     pub fn is_book(bytes: &[u8]) -> bool {
         bytes.first() == Some(&0)
+    }
+
+    /// The same of a value, which has its first bytes by itself: the others need not be near for it.
+    pub fn is_book_value(value: &Value) -> bool {
+        !value.is_empty() && value.cmp(&Value::from([1])) == Ordering::Less
     }
 
     /// Reads what lies under an id; says why when that cannot be read.
@@ -283,6 +290,18 @@ mod tests {
             let read = Under::read(&bytes).unwrap();
             assert_eq!((read.link, read.is_moved, read.book), (Some(link()), holds, book));
         }
+    }
+
+    #[test]
+    fn the_first_byte_tells_a_book_from_what_is_none() {
+        for rest in [0, 19, 20, 700] {
+            for first in [0, 1, 2, 255] {
+                let bytes = [vec![first], vec![7; rest]].concat();
+                let is_book = (Under::is_book(&bytes), Under::is_book_value(&Value::from(bytes)));
+                assert_eq!(is_book, (first == 0, first == 0), "{first} and {rest} more");
+            }
+        }
+        assert!(!Under::is_book_value(&Value::from([])));
     }
 
     #[test]
