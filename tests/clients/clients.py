@@ -1,6 +1,6 @@
 """Runs the published SDKs of Segment and RudderStack against a running `dwell serve`: see README.md.
 
-Every SDK tells the same two stories, and what Dwell then knows is compared with what the story says.
+Every SDK tells the same stories, and what Dwell then knows is compared with what the story says.
 """
 
 import argparse
@@ -37,6 +37,8 @@ class Sdk:
     can_gzip: bool = False
     # It has a second way to send.
     can_batch: bool = False
+    # It tells of the app's coming and going by itself, if it is let: its second way.
+    is_phone: bool = False
     # Its second way never hears an answer, and so cannot try again.
     batches_blindly: bool = False
     # Once it knows a user, its alias puts that user's id in both fields, whatever it is given, and so says nothing.
@@ -52,6 +54,7 @@ SDKS = [
     Sdk("@segment/analytics-node", ("node", "segment_node.mjs"), heeds_retry_after=True),
     Sdk("segment-analytics-python", ("python", "segment_python.py"), can_gzip=True, heeds_retry_after=True),
     Sdk("@segment/analytics-next", ("node", "browser.mjs", "segment"), can_batch=True, aliases_strangers_only=True),
+    Sdk("@segment/analytics-react-native", ("node", "react_native.mjs"), is_phone=True, aliases_strangers_only=True, heeds_retry_after=True),
     Sdk("@rudderstack/rudder-sdk-node", ("node", "rudder_node.mjs"), can_gzip=True, heeds_retry_after=True, stamps_early=True),
     Sdk("rudder-sdk-python", ("python", "rudder_python.py"), can_gzip=True),
     Sdk("@rudderstack/analytics-js", ("node", "browser.mjs", "rudder"), can_batch=True, batches_blindly=True),
@@ -67,7 +70,10 @@ class Driver:
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.calls: list[tuple[str, float]] = []
         start = {"write_key": app.write_key, "host": proxy.url, "gzip": second_way, "second_way": second_way}
-        self.version = self.order("start", **start)["version"]
+        started = self.order("start", **start)
+        self.version = started["version"]
+        if sdk.is_phone and second_way:
+            self.calls += [("installed", started["at"]), ("opened", started["at"])]
 
     def order(self, what: str, **rest) -> dict:
         print(json.dumps({"do": what, **rest}), file=self.process.stdin, flush=True)
@@ -99,7 +105,7 @@ class Driver:
             self.process.kill()
 
 
-def login(sdk: Sdk, driver: Driver) -> tuple[str, list[list[float]]]:
+def login(sdk: Sdk, driver: Driver, _proxy: Proxy) -> tuple[str, list[list[float]]]:
     """A stranger looks around, turns out to be known under an old id, gets a new one, and comes back later.
 
     All of them are one person in whatever order the calls arrive, since each id is linked with one user only.
@@ -122,10 +128,10 @@ def login(sdk: Sdk, driver: Driver) -> tuple[str, list[list[float]]]:
     time.sleep(PAUSE)
     second = [driver.call("track", name="Asked", **new), driver.call("page", name="Help", **new)]
     driver.order("flush")
-    return "ada", [[at for at in first if at], second]
+    return "ada", made(first, second)
 
 
-def trouble(driver: Driver, proxy: Proxy) -> tuple[str, list[list[float]]]:
+def trouble(_sdk: Sdk, driver: Driver, proxy: Proxy) -> tuple[str, list[list[float]]]:
     """Somebody known is busy while nothing reaches Dwell, falls silent, and is busy again."""
     bob = {"user": "bob"}
     driver.call("identify", **bob)
@@ -136,7 +142,30 @@ def trouble(driver: Driver, proxy: Proxy) -> tuple[str, list[list[float]]]:
     time.sleep(PAUSE)
     second = [driver.call("track", name="Tried Again", **bob), driver.call("page", name="Home", **bob)]
     driver.order("flush")
-    return "bob", [first, second]
+    return "bob", made(first, second)
+
+
+def pocket(_sdk: Sdk, driver: Driver, _proxy: Proxy) -> tuple[str, list[list[float]]]:
+    """A phone goes to the pocket and comes out again, for a moment and then for more than the timeout.
+
+    The SDK says by itself that the app was installed, opened and left, and no session ends by that alone.
+    """
+    eve = {"user": "eve"}
+    first = [at for _, at in driver.calls]
+    driver.call("identify", **eve)
+    first += [driver.call("background"), driver.call("foreground"), driver.call("track", name="Read", **eve), driver.call("background")]
+    time.sleep(PAUSE)
+    second = [driver.call("foreground"), driver.call("track", name="Read On", **eve)]
+    driver.order("flush")
+    return "eve", made(first, second)
+
+
+def made(*sessions: list[float | None]) -> list[list[float]]:
+    """Returns when the calls of each session were made, without those that the SDK does not have."""
+    return [[at for at in calls if at] for calls in sessions]
+
+
+STORIES = {"login": login, "trouble": trouble, "pocket": pocket}
 
 
 def check(sdk: Sdk, app, driver: Driver, proxy: Proxy, user: str, told: list[list[float]]) -> None:
@@ -215,7 +244,7 @@ def run(sdk: Sdk, dwell: Path, show: bool) -> tuple[bool, str]:
             try:
                 driver = Driver(sdk, app, proxy, second_way)
                 version = driver.version
-                told = login(sdk, driver) if name == "login" else trouble(driver, proxy)
+                told = STORIES[name](sdk, driver, proxy)
                 check(sdk, app, driver, proxy, *told)
                 if name == "trouble":
                     check_trouble(app, proxy)
@@ -241,6 +270,8 @@ def run(sdk: Sdk, dwell: Path, show: bool) -> tuple[bool, str]:
 
 def ways(sdk: Sdk) -> list[tuple[str, bool]]:
     """Returns which stories are told, and whether in the second way of sending."""
+    if sdk.is_phone:
+        return [("login", False), ("trouble", False), ("pocket", True)]
     if not (sdk.can_gzip or sdk.can_batch):
         return [("login", False), ("trouble", False)]
     told = [("login", False), ("login", True), ("trouble", False)]
@@ -248,7 +279,7 @@ def ways(sdk: Sdk) -> list[tuple[str, bool]]:
 
 
 def way_name(sdk: Sdk, second_way: bool) -> str:
-    if not second_way:
+    if not second_way or sdk.is_phone:
         return ""
     if sdk.can_gzip:
         return " in gzip"
