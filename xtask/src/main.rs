@@ -203,7 +203,10 @@ fn run(command: &mut Command) -> Done {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+    // Where cargo runs it and not where it was built: two clones may share a target folder.
+    let built = || env!("CARGO_MANIFEST_DIR").into();
+    let folder: PathBuf = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built, Into::into);
+    folder.parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
 fn target() -> PathBuf {

@@ -106,7 +106,12 @@ impl<'p> Timeline<'p> {
     ///
     /// The sessions stated so far stay as they were stated, whatever `standing` says now; it decides what comes, and,
     /// when an event amends, everything that is not settled.
-    pub fn read(app: &str, user: &str, standing: &'p Standing, bytes: &[u8]) -> Result<Timeline<'p>, BadSnapshot> {
+    pub fn read(
+        app: &'p str,
+        user: &'p str,
+        standing: &'p Standing,
+        bytes: &[u8],
+    ) -> Result<Timeline<'p>, BadSnapshot> {
         let mut reader = Reader::new(bytes);
         if reader.byte()? != VERSION {
             return Err(reader.bad(Flaw::Version));

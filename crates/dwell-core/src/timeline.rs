@@ -2,7 +2,6 @@
 //!
 //! The same events give the same sessions, ids and totals in every order and however often they come (law L3).
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -70,8 +69,8 @@ impl Entry {
 /// One user's events and the sessions they make, kept right as events arrive.
 #[derive(Clone, Debug)]
 pub struct Timeline<'p> {
-    app: String,
-    user: String,
+    app: &'p str,
+    user: &'p str,
     standing: &'p Standing,
     /// The state before the first entry; what lies behind it is settled.
     pub(crate) base: Sessionizer<'p>,
@@ -96,10 +95,10 @@ pub struct Timeline<'p> {
 impl<'p> Timeline<'p> {
     /// Begins with a user of whom nothing is known.
     #[must_use]
-    pub fn new(app: &str, user: &str, standing: &'p Standing) -> Self {
+    pub fn new(app: &'p str, user: &'p str, standing: &'p Standing) -> Self {
         Timeline {
-            app: app.into(),
-            user: user.into(),
+            app,
+            user,
             standing,
             base: Sessionizer::new(standing),
             settled: 0,
@@ -361,7 +360,7 @@ impl<'p> Timeline<'p> {
             settled_until: self.settled_until,
             settled_first: self.settled_first.clone(),
             entries: later,
-            ..Timeline::new(&self.app, &self.user, self.standing)
+            ..Timeline::new(self.app, self.user, self.standing)
         };
         let mut ended = 0;
         for entry in &earlier.entries {
@@ -494,7 +493,7 @@ impl<'p> Timeline<'p> {
             Some(entry) => &entry.message_id,
             None => &self.settled_first,
         };
-        let id = SessionId::derive(&self.app, &self.user, closed.session.started_at, &message_id.text());
+        let id = SessionId::derive(self.app, self.user, closed.session.started_at, &message_id.text());
         Stated { id, closed, amended: 0 }
     }
 }

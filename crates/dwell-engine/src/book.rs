@@ -113,8 +113,8 @@ fn mark_of(name: &str) -> [u8; 4] {
 
 /// What is known of a user.
 pub(crate) struct Book<'p> {
-    app: String,
-    user: String,
+    app: &'p str,
+    user: &'p str,
     standing: &'p Standing,
     /// The latest part of it.
     pub timeline: Timeline<'p>,

@@ -192,7 +192,7 @@ struct Life<'p> {
 }
 
 impl<'p> Life<'p> {
-    fn new(user: &str, standing: &'p Standing) -> Self {
+    fn new(user: &'p str, standing: &'p Standing) -> Self {
         Life { standing, timeline: Timeline::new("diary", user, standing), accepted: Vec::new(), now: None }
     }
 

@@ -206,7 +206,7 @@ impl<'a> Sealed<'a> {
     }
 
     /// Opens the book under the rules that hold for the user.
-    pub fn open<'p>(self, app: &str, user: &str, standing: &'p Standing) -> Result<Book<'p>, String> {
+    pub fn open<'p>(self, app: &'p str, user: &'p str, standing: &'p Standing) -> Result<Book<'p>, String> {
         let timeline = match self.timeline {
             [] => Timeline::new(app, user, standing),
             bytes => Timeline::read(app, user, standing, bytes).map_err(|error| format!("timeline: {error}"))?,
@@ -220,8 +220,8 @@ impl<'a> Sealed<'a> {
             bytes => Spine::read(bytes).map_err(|error| format!("spine: {error}"))?,
         };
         let mut book = Book {
-            app: app.to_owned(),
-            user: user.to_owned(),
+            app,
+            user,
             standing,
             timeline,
             totals,

@@ -84,7 +84,7 @@ impl Book<'_> {
             Ids::All => std::mem::take(&mut self.rest.devices),
             Ids::These(_) => Vec::new(),
         };
-        let (user, texts) = (self.user.clone(), self.rest.texts.clone());
+        let (user, texts) = (self.user.to_owned(), self.rest.texts.clone());
         let parcel = Parcel { user, ids: self.rest.ids.clone(), texts, portion, made_ids, devices, past };
         self.rest.ids.retain(|(key, _)| !goes(*key));
         let mut changed = Changed { retracted: effects.retracted, stated: effects.stated, ..Changed::default() };
@@ -114,7 +114,7 @@ impl Book<'_> {
         }
         self.stir_for(&portion);
         self.rest.past.extend(past);
-        let own = self.user.as_str();
+        let own = self.user;
         self.rest.past.retain(|id| id != own);
         let active = self.active_at_hand(zone);
         let effects = self.timeline.take_in(portion);

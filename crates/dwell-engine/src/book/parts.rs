@@ -55,7 +55,7 @@ impl<'p> Book<'p> {
         for part in self.rest.parts.drain(first..).rev() {
             let bytes = shelf.take(part.number)?;
             let bad = |cause| EngineError::BadBook {
-                app: self.app.clone(),
+                app: self.app.to_owned(),
                 what: format!("user {}, part {}", self.user, part.number),
                 cause,
             };
@@ -64,8 +64,8 @@ impl<'p> Book<'p> {
             if version != VERSION {
                 return Err(bad(format!("it has version {version}, and this program knows {VERSION}")));
             }
-            let earlier = Timeline::read(&self.app, &self.user, self.standing, timeline)
-                .map_err(|error| bad(error.to_string()))?;
+            let earlier =
+                Timeline::read(self.app, self.user, self.standing, timeline).map_err(|error| bad(error.to_string()))?;
             let spine = Spine::read(spine).map_err(|error| bad(error.to_string()))?;
             self.timeline.join(earlier);
             self.spine = spine;
