@@ -1,5 +1,7 @@
 //! `dwell doctor`: looks at everything that a server needs, and says how to mend what is not right.
 
+mod archive;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
@@ -46,7 +48,7 @@ pub struct Doctor {
     config: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
-    /// Do not read every byte of the log, only how each file of it begins and ends
+    /// Do not read every byte of log and archive, only how each file begins and ends
     #[arg(long)]
     quick: bool,
     /// Everything on standard output, as JSON
@@ -102,7 +104,7 @@ pub fn run(args: &Doctor) -> anyhow::Result<()> {
             room(data, &mut findings);
             time(data, &mut findings);
             apps(data, &mut findings);
-            let running = log_and_books(data, args.quick, &mut findings);
+            let running = log_and_books(&config, args.quick, &mut findings);
             port(&config, running, &mut findings);
         }
     }
@@ -299,8 +301,9 @@ fn apps(data: &Path, findings: &mut Findings) {
     }
 }
 
-/// Reads the log and opens the books, and says whether a server has them.
-fn log_and_books(data: &Path, quick: bool, findings: &mut Findings) -> bool {
+/// Reads the log and the archive and opens the books, and says whether a server has them.
+fn log_and_books(config: &Config, quick: bool, findings: &mut Findings) -> bool {
+    let data = &config.server.data;
     if !data.join("log").is_dir() && data.join("books").is_dir() {
         findings.fail("log", "it is missing, and there are books that were made of one", "restore a backup");
         return false;
@@ -332,6 +335,7 @@ fn log_and_books(data: &Path, quick: bool, findings: &mut Findings) -> bool {
             findings.fail("log", error.to_string(), "docs/guide/operate.md, \"Damage\", says what can be done")
         }
     }
+    archive::look_at(config, log.first(), quick, findings);
     if !data.join("books").is_dir() {
         findings.ok("books", "there are none yet: they are made from the log at the start");
         return false;

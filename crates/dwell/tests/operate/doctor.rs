@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::past::{drop_beginning, files, folder, told, write_damaged};
 use crate::support::{Server, Small, event};
 
 /// Runs it, and returns whether all is well and what it said of each.
@@ -52,7 +53,9 @@ fn whatever_is_wrong_is_found_and_what_is_right_is_not() {
     fs::set_permissions(&server.data, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let (well, report) = doctor(&server, &[]);
     assert!(well, "{report}");
-    for check in ["version", "configuration", "data folder", "clock", "apps and keys", "log", "books", "address"] {
+    for check in
+        ["version", "configuration", "data folder", "clock", "apps and keys", "log", "archive", "books", "address"]
+    {
         assert_eq!(state(&report, check).0, "OK", "{report}");
     }
     assert!(state(&report, "books").1.contains("record 1"), "{report}");
@@ -105,6 +108,35 @@ fn whatever_is_wrong_is_found_and_what_is_right_is_not() {
     fs::write(&segment, &bytes).unwrap();
     let (well, report) = doctor(&server, &[]);
     assert!(!well && state(&report, "log").0 == "FAIL", "{report}");
+}
+
+#[test]
+fn a_file_of_the_archive_that_is_missing_or_damaged_is_found() {
+    let (mut server, _) = told();
+    drop_beginning(&mut server);
+    server.stop();
+    let (well, report) = doctor(&server, &[]);
+    assert!(well && state(&report, "archive").0 == "OK", "{report}");
+    assert!(state(&report, "archive").1.ends_with("events as they were written"), "{report}");
+
+    let (first, away) = (files(&folder(&server)).remove(0), server.folder.path().join("away"));
+    fs::rename(&first, &away).unwrap();
+    let (well, report) = doctor(&server, &["--quick"]);
+    assert!(well && state(&report, "archive").0 == "WARN", "{report}");
+    assert!(state(&report, "archive").1.contains("at records 0 to"), "{report}");
+
+    write_damaged(&away, &first);
+    let (well, report) = doctor(&server, &["--quick"]);
+    assert!(well && state(&report, "archive").0 == "OK", "it says of itself what it said: {report}");
+    let (well, report) = doctor(&server, &[]);
+    assert!(!well && state(&report, "archive").0 == "FAIL", "{report}");
+    assert!(state(&report, "archive").1.contains(first.to_str().unwrap()), "{report}");
+
+    // An archive that nothing can be read of says so once.
+    fs::rename(&away, &first).unwrap();
+    fs::write(server.data.join("archive.json"), "{").unwrap();
+    let (well, report) = doctor(&server, &[]);
+    assert!(!well && state(&report, "archive").0 == "FAIL", "{report}");
 }
 
 #[test]

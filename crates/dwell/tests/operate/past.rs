@@ -17,7 +17,7 @@ const LOOKS: u32 = 20_000;
 const BETWEEN: Duration = Duration::from_millis(1);
 
 /// A server to which many people said much that is hard to count, in several files of the log and of the archive; with what they said.
-fn told() -> (Server, Vec<Value>) {
+pub fn told() -> (Server, Vec<Value>) {
     // The door tells no copy, so that the log has them.
     let settings = ["ingest.remembered=0", "log.archive=parquet", "log.archive_every=1s", "log.segment_bytes=1MiB"];
     let server = Server::start(BEFORE, &settings);
@@ -47,7 +47,7 @@ fn archive_has_all(server: &Server) {
 }
 
 /// Has the log drop its beginning.
-fn drop_beginning(server: &mut Server) {
+pub fn drop_beginning(server: &mut Server) {
     server.stop();
     let old = segments(server);
     assert!(3 <= old.len(), "{old:?}");
@@ -58,20 +58,20 @@ fn drop_beginning(server: &mut Server) {
 }
 
 /// The folder of the archive of our app, which has the most to say.
-fn folder(server: &Server) -> PathBuf {
+pub fn folder(server: &Server) -> PathBuf {
     let folders = fs::read_dir(server.data.join("archive")).unwrap().map(|entry| entry.unwrap().path());
     let bytes = |folder: &Path| -> u64 { files(folder).iter().map(|file| fs::metadata(file).unwrap().len()).sum() };
     folders.max_by_key(|folder| bytes(folder)).unwrap()
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
 
 /// Writes a copy of a file that is not as it was where the ids of its users are: not all that lies in a file is read.
-fn write_damaged(from: &Path, to: &Path) {
+pub fn write_damaged(from: &Path, to: &Path) {
     let mut bytes = fs::read(from).unwrap();
     bytes[100..200].iter_mut().for_each(|byte| *byte ^= 0x55);
     fs::write(to, bytes).unwrap();
