@@ -1,6 +1,6 @@
 """Runs the published SDKs of Segment and RudderStack against a running `dwell serve`: see README.md.
 
-Every SDK tells the same stories, and what Dwell then knows is compared with what the story says.
+Every SDK tells the same two stories, that of a phone one more, and what Dwell then knows is compared with what the story says.
 """
 
 import argparse
@@ -37,10 +37,10 @@ class Sdk:
     can_gzip: bool = False
     # It has a second way to send.
     can_batch: bool = False
-    # It tells of the app's coming and going by itself, if it is let: its second way.
-    is_phone: bool = False
     # Its second way never hears an answer, and so cannot try again.
     batches_blindly: bool = False
+    # Its second way tells of the app's coming and going by itself.
+    is_phone: bool = False
     # Once it knows a user, its alias puts that user's id in both fields, whatever it is given, and so says nothing.
     aliases_strangers_only: bool = False
     # It sends one request at a time, and the next one after a 429 not before Retry-After.

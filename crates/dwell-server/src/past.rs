@@ -4,7 +4,6 @@
 //! files were written, each as a whole into memory: of a file it is known in its end only whether it is as it was written.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -51,40 +50,16 @@ impl ArchivedPast {
     /// Finds where all is that came before an offset, which is where the log begins.
     fn plan(&self, before: u64) -> Result<Plan, ArchiveError> {
         let note = whole::note(&self.note)?;
-        let mut apps = BTreeSet::new();
-        match &self.app {
-            Some(app) => drop(apps.insert(app.clone())),
-            None => {
-                apps.extend(note.ends.keys().cloned());
-                apps.extend(self.folders()?);
-            }
-        }
-        let begins = note.begins.unwrap_or(note.next);
-        if apps.is_empty() && 0 < begins {
-            return Err(ArchiveError::Missing { folder: self.folder.clone(), from: 0, to: begins });
-        }
+        let apps = match &self.app {
+            Some(app) => BTreeSet::from([app.clone()]),
+            None => whole::apps(&self.folder, &note)?,
+        };
         let pieces = |app: String| {
             let pieces = whole::pieces(&self.folder.join(&app), &app, &note, before)?;
             Ok((app, pieces))
         };
         let apps = apps.into_iter().map(pieces).collect::<Result<_, ArchiveError>>()?;
         Ok(Plan { before, apps })
-    }
-
-    fn folders(&self) -> Result<Vec<String>, ArchiveError> {
-        let failed = |source| ArchiveError::Io { path: self.folder.clone(), source };
-        let entries = match fs::read_dir(&self.folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(failed)?,
-        };
-        let mut folders = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(failed)?;
-            if entry.file_type().map_err(failed)?.is_dir() {
-                folders.extend(entry.file_name().into_string());
-            }
-        }
-        Ok(folders)
     }
 
     /// Reads what was written together with what stands at an offset.

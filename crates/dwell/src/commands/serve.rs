@@ -161,7 +161,7 @@ pub(super) fn serve(config: &Config, beside: Beside) -> anyhow::Result<()> {
         }
     });
     house.process = Arc::new(process::seen);
-    let archive_folder = config.log.archive_folder.clone().unwrap_or_else(|| data.join(archive::FOLDER));
+    let archive_folder = config.archive_folder();
     house.archive = archive_folder.clone();
     let archive_note = data.join(archive::NOTE);
     house.archive_note = archive_note.clone();

@@ -305,6 +305,11 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 impl Config {
+    /// Returns the folder of the archive.
+    pub fn archive_folder(&self) -> PathBuf {
+        self.log.archive_folder.clone().unwrap_or_else(|| self.server.data.join(crate::archive::FOLDER))
+    }
+
     /// Works out what is meant, or says where something is written that cannot be.
     pub fn meant(raw: &RawConfig) -> anyhow::Result<Self> {
         let config = Config {

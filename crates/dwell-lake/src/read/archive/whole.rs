@@ -3,6 +3,7 @@
 //! What files say of themselves ([`Imprint`]) is put together: of two that stand for the same part of the log the one that was
 //! written later holds, as after a backup that was restored, and where none stands for a part, something is missing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,28 @@ pub fn note(path: &Path) -> Result<Note, ArchiveError> {
             serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
         }
     }
+}
+
+/// Returns the apps that the archive has, or had: of each either the folder is there, or the note speaks of it.
+pub fn apps(archive: &Path, note: &Note) -> Result<BTreeSet<String>, ArchiveError> {
+    let failed = |source| ArchiveError::Io { path: archive.to_owned(), source };
+    let mut apps: BTreeSet<String> = note.ends.keys().cloned().collect();
+    match fs::read_dir(archive) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        entries => {
+            for entry in entries.map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                if entry.file_type().map_err(failed)?.is_dir() {
+                    apps.extend(entry.file_name().into_string());
+                }
+            }
+        }
+    }
+    let begins = note.begins.unwrap_or(note.next);
+    if apps.is_empty() && 0 < begins {
+        return Err(ArchiveError::Missing { folder: archive.to_owned(), from: 0, to: begins });
+    }
+    Ok(apps)
 }
 
 /// Returns where all that an app said before an offset of the log is, in order and without a gap. What is in the files is not
